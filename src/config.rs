@@ -1,0 +1,428 @@
+//! Every setting, typed and validated. Nothing else reads the environment or `config.toml`.
+//!
+//! The defaults are the repository's own `config.toml`, compiled in, so that file can never tell a lie about them.
+//! [`load`] layers: defaults → a config file → `GOVCONNECT_SECTION__KEY` → flags; unknown keys and impossible
+//! combinations are refused, naming the key. Secrets that are missing in development are made by [`secrets`].
+
+mod report;
+pub mod secrets;
+mod sources;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+pub use report::report;
+pub use sources::{ConfigError, Overrides, Sources};
+
+/// One of the five services; a node runs any set of them.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, strum::Display, strum::EnumIter, strum::EnumString,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Role {
+    /// Webhook, conversations, sending, takeover.
+    Channel,
+    /// Understanding and answers.
+    Ai,
+    /// Complaints.
+    Case,
+    /// Notifications.
+    Notification,
+    /// The officers' web application.
+    Dashboard,
+}
+
+/// Whether this installation serves real citizens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, strum::Display)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Environment {
+    /// The simulator and generated secrets are allowed.
+    Development,
+    /// Real secrets, no simulator.
+    Production,
+}
+
+/// Everything a node is told; see `config.toml` for what each key means and its default.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub environment: Environment,
+    pub data_dir: PathBuf,
+    pub roles: Vec<Role>,
+    pub log: Log,
+    pub node: Node,
+    pub office: Office,
+    pub database: Database,
+    pub broker: Broker,
+    pub internal: Internal,
+    pub channel: Listener,
+    pub ai: Ai,
+    pub case: Listener,
+    pub notification: Listener,
+    pub dashboard: Dashboard,
+    pub simulator: Simulator,
+    pub whatsapp: WhatsApp,
+    pub conversation: Conversation,
+    pub intake: Intake,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    pub format: LogFormat,
+    pub level: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Node {
+    pub shutdown_grace_s: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Office {
+    pub name: String,
+    pub time_zone: String,
+    pub emergency_numbers: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    pub url: SecretString,
+    pub max_connections: u32,
+    pub embedded_binaries: PathBuf,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Broker {
+    pub url: SecretString,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Internal {
+    pub api_keys: Vec<SecretString>,
+    pub max_body_bytes: usize,
+}
+
+/// Where a service listens.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    pub bind: SocketAddr,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ai {
+    pub bind: SocketAddr,
+    pub provider: AiProvider,
+    pub base_url: String,
+    pub api_key: SecretString,
+    pub models: Vec<String>,
+    pub turn_deadline_ms: u64,
+    pub concurrency: usize,
+    pub embedding: Embedding,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, strum::Display)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum AiProvider {
+    Builtin,
+    Gemini,
+    Openai,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Embedding {
+    pub provider: String,
+    pub base_url: String,
+    pub model: String,
+    pub api_key: SecretString,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dashboard {
+    pub bind: SocketAddr,
+    pub session_hours: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Simulator {
+    pub bind: SocketAddr,
+    pub enabled: bool,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WhatsApp {
+    pub app_secret: SecretString,
+    pub verify_token: SecretString,
+    pub access_token: SecretString,
+    pub phone_number_id: String,
+    pub graph_url: String,
+    pub graph_version: String,
+    pub send_per_s: u32,
+    pub call_timeout_ms: u64,
+    pub max_webhook_bytes: usize,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conversation {
+    pub quiet_ms: u64,
+    pub greeting_quiet_ms: u64,
+    pub max_wait_ms: u64,
+    pub max_batch: usize,
+    pub sweep_ms: u64,
+    pub idle_s: u64,
+    pub max_active_per_partition: usize,
+    pub restart_budget: u32,
+    pub turn_attempts: i32,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Intake {
+    pub queue: usize,
+    pub max_batch_rows: usize,
+}
+
+/// A loaded configuration with what is said about it: warnings to log, and where each value came from.
+pub struct Loaded {
+    pub config: Config,
+    pub warnings: Vec<String>,
+    pub sources: Sources,
+}
+
+/// Reads all layers, fills in generated secrets (development) and checks the whole.
+///
+/// # Errors
+/// [`ConfigError`] names the key that is unknown, malformed, missing or in conflict with another.
+pub fn load(overrides: &Overrides) -> Result<Loaded, ConfigError> {
+    let sources = Sources::read(overrides)?;
+    let mut config = sources.extract()?;
+    if config.data_dir.as_os_str().is_empty() {
+        config.data_dir = secrets::default_data_dir();
+    }
+    let warnings = validate(&config)?;
+    Ok(Loaded { config, warnings, sources })
+}
+
+impl Config {
+    /// Whether this node runs `role`.
+    pub fn has(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+
+    /// The office's time zone; checked at start.
+    pub fn time_zone(&self) -> jiff::tz::TimeZone {
+        jiff::tz::TimeZone::get(&self.office.time_zone).unwrap_or(jiff::tz::TimeZone::UTC)
+    }
+
+    /// How long a stopping node waits for its open work.
+    pub fn shutdown_grace(&self) -> Duration {
+        Duration::from_secs(self.node.shutdown_grace_s)
+    }
+}
+
+/// True for a secret that was left empty.
+pub fn is_unset(secret: &SecretString) -> bool {
+    secret.expose_secret().is_empty()
+}
+
+fn refuse(key: &str, why: impl Into<String>) -> ConfigError {
+    ConfigError::Invalid { key: key.into(), why: why.into() }
+}
+
+/// Refuses what cannot work; returns what works but deserves a warning.
+fn validate(config: &Config) -> Result<Vec<String>, ConfigError> {
+    let mut warnings = Vec::new();
+    if config.roles.is_empty() {
+        return Err(refuse("roles", "name at least one of channel, ai, case, notification, dashboard"));
+    }
+    if jiff::tz::TimeZone::get(&config.office.time_zone).is_err() {
+        return Err(refuse("office.time_zone", "not an IANA time zone; for example Asia/Jakarta"));
+    }
+    if config.office.name.trim().is_empty() {
+        return Err(refuse("office.name", "must not be empty: the bot introduces itself with it"));
+    }
+    if !is_unset(&config.broker.url) {
+        return Err(refuse(
+            "broker.url",
+            "this version runs a single node with an in-process bus; leave it empty and run all roles here",
+        ));
+    }
+    if config.roles.len() < 5 {
+        return Err(refuse("roles", "without broker.url one node must run all five roles"));
+    }
+    if config.ai.provider != AiProvider::Builtin {
+        return Err(refuse("ai.provider", "this version has only the builtin provider"));
+    }
+    if config.whatsapp.phone_number_id.trim().is_empty() {
+        return Err(refuse("whatsapp.phone_number_id", "must name the office's number"));
+    }
+    if !config.whatsapp.graph_url.is_empty() && reqwest::Url::parse(&config.whatsapp.graph_url).is_err() {
+        return Err(refuse("whatsapp.graph_url", "not a URL; for example https://graph.facebook.com"));
+    }
+    let conversation = &config.conversation;
+    if conversation.max_wait_ms < conversation.quiet_ms
+        || conversation.max_wait_ms < conversation.greeting_quiet_ms
+    {
+        return Err(refuse("conversation.max_wait_ms", "must not be shorter than the quiet times"));
+    }
+    for (key, value) in [
+        ("conversation.max_batch", conversation.max_batch),
+        ("conversation.max_active_per_partition", conversation.max_active_per_partition),
+        ("intake.queue", config.intake.queue),
+        ("intake.max_batch_rows", config.intake.max_batch_rows),
+        ("ai.concurrency", config.ai.concurrency),
+        ("database.max_connections", config.database.max_connections as usize),
+        ("conversation.sweep_ms", conversation.sweep_ms as usize),
+        ("whatsapp.send_per_s", config.whatsapp.send_per_s as usize),
+        ("whatsapp.call_timeout_ms", config.whatsapp.call_timeout_ms as usize),
+    ] {
+        if value == 0 {
+            return Err(refuse(key, "must be at least 1"));
+        }
+    }
+    if conversation.turn_attempts < 1 {
+        return Err(refuse("conversation.turn_attempts", "must be at least 1"));
+    }
+    if config.database.max_connections < 4 {
+        return Err(refuse("database.max_connections", "must be at least 4"));
+    }
+    match config.environment {
+        Environment::Production => validate_production(config, &mut warnings)?,
+        Environment::Development => {
+            warnings
+                .push("environment is development: generated secrets and the simulator are allowed".into());
+        }
+    }
+    if conversation.quiet_ms < 500 {
+        warnings.push(
+            "conversation.quiet_ms is under 500 ms: citizens who write in fragments get several replies"
+                .into(),
+        );
+    }
+    Ok(warnings)
+}
+
+fn validate_production(config: &Config, warnings: &mut Vec<String>) -> Result<(), ConfigError> {
+    if config.simulator.enabled {
+        return Err(refuse("simulator.enabled", "the simulator is refused when environment is production"));
+    }
+    for (key, secret) in [
+        ("whatsapp.app_secret", &config.whatsapp.app_secret),
+        ("whatsapp.verify_token", &config.whatsapp.verify_token),
+        ("whatsapp.access_token", &config.whatsapp.access_token),
+    ] {
+        if is_unset(secret) {
+            return Err(refuse(key, "must be set when environment is production"));
+        }
+    }
+    if config.whatsapp.graph_url.is_empty() {
+        return Err(refuse("whatsapp.graph_url", "must be set when environment is production"));
+    }
+    if !config.whatsapp.graph_url.starts_with("https://") {
+        warnings.push("whatsapp.graph_url is not https: the access token travels in the clear".into());
+    }
+    if config.internal.api_keys.is_empty() {
+        warnings.push("internal.api_keys is empty: one is generated into data_dir".into());
+    }
+    if config.internal.api_keys.iter().any(|key| key.expose_secret().len() < 16) {
+        return Err(refuse("internal.api_keys", "each key must have at least 16 characters"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(pairs: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
+        load(&Overrides {
+            environment: pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),
+            ..Overrides::none()
+        })
+    }
+
+    #[test]
+    fn the_defaults_are_complete_and_valid() {
+        let loaded = load(&Overrides::none()).unwrap();
+        assert_eq!(loaded.config.conversation.quiet_ms, 3000);
+        assert_eq!(loaded.config.roles.len(), 5);
+    }
+
+    #[test]
+    fn the_environment_overrides_by_section_and_key() {
+        let config = with(&[
+            ("GOVCONNECT_CONVERSATION__QUIET_MS", "50"),
+            ("GOVCONNECT_WHATSAPP__PHONE_NUMBER_ID", "123456"),
+            ("GOVCONNECT_INTERNAL__API_KEYS", "first-key-0123456789,second-key-012345678"),
+            ("GOVCONNECT_DATA_DIR", "/tmp/somewhere"),
+        ])
+        .unwrap()
+        .config;
+        assert_eq!(config.conversation.quiet_ms, 50);
+        assert_eq!(config.whatsapp.phone_number_id, "123456");
+        assert_eq!(config.internal.api_keys.len(), 2);
+        assert_eq!(config.data_dir, PathBuf::from("/tmp/somewhere"));
+    }
+
+    #[test]
+    fn what_is_unknown_or_impossible_is_refused_by_name() {
+        for (pairs, named) in [
+            (vec![("GOVCONNECT_CONVERSATION__QUITE_MS", "50")], "conversation.quite_ms"),
+            (vec![("GOVCONNECT_NONSENSE", "1")], "nonsense"),
+            (vec![("GOVCONNECT_CONVERSATION__QUIET_MS", "soon")], "conversation.quiet_ms"),
+            (vec![("GOVCONNECT_CONVERSATION__MAX_WAIT_MS", "10")], "conversation.max_wait_ms"),
+            (vec![("GOVCONNECT_OFFICE__TIME_ZONE", "Asia/Bandung")], "office.time_zone"),
+            (vec![("GOVCONNECT_BROKER__URL", "amqp://localhost")], "broker.url"),
+            (vec![("GOVCONNECT_ENVIRONMENT", "production")], "whatsapp.app_secret"),
+            (vec![("GOVCONNECT_CHANNEL__BIND", "nowhere")], "channel.bind"),
+            (
+                vec![("GOVCONNECT_ENVIRONMENT", "production"), ("GOVCONNECT_SIMULATOR__ENABLED", "true")],
+                "simulator.enabled",
+            ),
+        ] {
+            let error = with(&pairs).err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(error.contains(named), "{pairs:?} should name {named}, got: {error}");
+        }
+    }
+
+    #[test]
+    fn the_report_names_sources_and_hides_secrets() {
+        let loaded = with(&[
+            ("GOVCONNECT_WHATSAPP__APP_SECRET", "very-secret-value"),
+            ("GOVCONNECT_DATABASE__URL", "postgres://user:hunter2@db/x"),
+        ])
+        .unwrap();
+        let text = report(&loaded.sources);
+        assert!(!text.contains("very-secret-value") && !text.contains("hunter2"), "{text}");
+        let line = text.lines().find(|line| line.starts_with("whatsapp.app_secret")).unwrap();
+        assert!(line.contains("GOVCONNECT_WHATSAPP__APP_SECRET"), "{line}");
+        let line = text.lines().find(|line| line.starts_with("conversation.quiet_ms")).unwrap();
+        assert!(line.contains("3000") && line.contains("default"), "{line}");
+    }
+}

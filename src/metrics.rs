@@ -1,0 +1,111 @@
+//! What a node counts and measures, in Prometheus's words; names carry their unit. Labels never carry ids or text.
+
+use std::time::Duration;
+
+use prometheus::{
+    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder, histogram_opts, opts,
+};
+
+/// Seconds: from a fast query to a slow model.
+const SECONDS: [f64; 14] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// All metrics of one node. Cheap to clone.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Registry,
+    http_requests: IntCounterVec,
+    http_seconds: HistogramVec,
+    /// Rows written by the intake (`kind`: message, status, duplicate, parked).
+    pub intake_rows: IntCounterVec,
+    /// Seconds of one intake transaction.
+    pub intake_commit_seconds: HistogramVec,
+    /// Webhooks refused because the queue was full or the commit failed.
+    pub intake_refused: IntCounterVec,
+    /// Wake-ups of conversations (`source`: hint, sweep).
+    pub wakes: IntCounterVec,
+    /// Turns (`outcome`: committed, restarted, cancelled, failed, parked).
+    pub turns: IntCounterVec,
+    /// Actors that ended (`actor`, `cause`: finished, stopped, panicked).
+    pub actors_ended: IntCounterVec,
+    /// Conversations in memory.
+    pub active_conversations: IntGauge,
+    /// Conversations parked for people to look at.
+    pub parked_conversations: IntCounter,
+    /// Sends to Meta (`class`: sent, transient, …).
+    pub sends: IntCounterVec,
+    /// Bot rows cancelled by a takeover.
+    pub takeover_cancelled: IntCounter,
+    /// Partitions owned by this node.
+    pub partitions_owned: IntGaugeVec,
+}
+
+impl Metrics {
+    /// Registers everything afresh.
+    ///
+    /// # Errors
+    /// Only when two metrics share a name: a mistake in this file.
+    pub fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new_custom(Some("govconnect".into()), None)?;
+        registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        let counters = |name: &str, help: &str, labels: &[&str]| -> prometheus::Result<IntCounterVec> {
+            let counter = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok(counter)
+        };
+        let histogram = |name: &str, help: &str, labels: &[&str]| -> prometheus::Result<HistogramVec> {
+            let options: HistogramOpts = histogram_opts!(name, help, SECONDS.to_vec());
+            let histogram = HistogramVec::new(options, labels)?;
+            registry.register(Box::new(histogram.clone()))?;
+            Ok(histogram)
+        };
+        let single = |name: &str, help: &str| -> prometheus::Result<IntCounter> {
+            let counter = IntCounter::with_opts(opts!(name, help))?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok(counter)
+        };
+        let active_conversations =
+            IntGauge::new("conversations_active", "Conversations with an actor in memory")?;
+        registry.register(Box::new(active_conversations.clone()))?;
+        let partitions_owned =
+            IntGaugeVec::new(Opts::new("partitions_owned", "Partitions this node owns"), &[])?;
+        registry.register(Box::new(partitions_owned.clone()))?;
+        Ok(Metrics {
+            http_requests: counters(
+                "http_requests_total",
+                "HTTP requests",
+                &["service", "method", "route", "status"],
+            )?,
+            http_seconds: histogram("http_request_seconds", "Time to answer", &["service", "route"])?,
+            intake_rows: counters("intake_rows_total", "Rows taken in", &["kind"])?,
+            intake_commit_seconds: histogram("intake_commit_seconds", "Time of one intake transaction", &[])?,
+            intake_refused: counters("intake_refused_total", "Webhooks answered 503", &["reason"])?,
+            wakes: counters("wakes_total", "Wake-ups of conversations", &["source"])?,
+            turns: counters("turns_total", "Turns", &["outcome"])?,
+            actors_ended: counters("actors_ended_total", "Actors that ended", &["actor", "cause"])?,
+            parked_conversations: single(
+                "conversations_parked_total",
+                "Conversations parked for people to look at",
+            )?,
+            sends: counters("sends_total", "Calls that send a message to Meta", &["class"])?,
+            takeover_cancelled: single("takeover_cancelled_total", "Bot messages cancelled by a takeover")?,
+            active_conversations,
+            partitions_owned,
+            registry,
+        })
+    }
+
+    /// One HTTP request answered. `route` is the pattern, so there are few of them.
+    pub fn observe_http(&self, service: &str, method: &str, route: &str, status: u16, elapsed: Duration) {
+        self.http_requests.with_label_values(&[service, method, route, &status.to_string()]).inc();
+        self.http_seconds.with_label_values(&[service, route]).observe(elapsed.as_secs_f64());
+    }
+
+    /// The text that Prometheus reads.
+    pub fn render(&self) -> prometheus::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+}

@@ -1,0 +1,78 @@
+//! PostgreSQL: the truth. One module a schema, and nowhere else is there SQL.
+//!
+//! Knows nothing of actors or HTTP. Times cross as `jiff` types (see `sqlx.toml`).
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+pub use jiff_sqlx::{Date, Timestamp as Timestamptz};
+
+/// Why a statement did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database is away, out of connections, or gave up; trying again later helps.
+    #[error("the database is unavailable")]
+    Unavailable(#[source] sqlx::Error),
+    /// The data was refused (SQLSTATE class 22 or 23); trying the same again does not help.
+    #[error("the database refused the data")]
+    Refused(#[source] sqlx::Error),
+    /// A stored value could not be read back as its type.
+    #[error("stored data could not be read: {0}")]
+    Corrupt(String),
+    /// Anything else: a mistake of ours.
+    #[error("the statement failed")]
+    Statement(#[source] sqlx::Error),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Database(database) => {
+                match database.code().as_deref().map(|code| &code[..2.min(code.len())]) {
+                    Some("22" | "23") => StoreError::Refused(error),
+                    // 08 connection, 40 rollback (deadlock, serialization), 53 resources, 57 operator intervention, 58 system
+                    Some("08" | "40" | "53" | "57" | "58") => StoreError::Unavailable(error),
+                    _ => StoreError::Statement(error),
+                }
+            }
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::Protocol(_) => StoreError::Unavailable(error),
+            _ => StoreError::Statement(error),
+        }
+    }
+}
+
+/// Opens the pool; connections set `application_name` and give up on a lock after 10 s rather than hang.
+///
+/// # Errors
+/// [`StoreError::Unavailable`] when the server cannot be reached.
+pub async fn connect(options: PgConnectOptions, max_connections: u32) -> Result<PgPool, StoreError> {
+    let options =
+        options.application_name("govconnect").options([("lock_timeout", "10s"), ("timezone", "UTC")]);
+    Ok(PgPoolOptions::new()
+        .max_connections(max_connections)
+        .min_connections(max_connections.min(2))
+        .acquire_timeout(Duration::from_secs(5))
+        .connect_with(options)
+        .await?)
+}
+
+/// Brings all schemas up to date. Safe to run by several nodes at once (an advisory lock makes them take turns).
+///
+/// # Errors
+/// When a migration fails, or the database has one this binary does not know (a newer version ran here).
+pub async fn migrate(pool: &PgPool) -> Result<(), sqlx::migrate::MigrateError> {
+    sqlx::migrate!("./migrations").run(pool).await
+}
+
+/// Asks for nothing, to see whether anybody answers.
+pub async fn ping(pool: &PgPool) -> Result<(), StoreError> {
+    sqlx::query("SELECT 1").execute(pool).await?;
+    Ok(())
+}
