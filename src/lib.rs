@@ -5,6 +5,8 @@ pub mod clock;
 pub mod config;
 pub mod dialogue;
 pub mod http;
+pub mod http_client;
 pub mod ids;
 pub mod metrics;
 pub mod store;
+pub mod whatsapp;
