@@ -39,6 +39,9 @@ CREATE TABLE gc_channel.conversations (
     owner_epoch       bigint NOT NULL DEFAULT 0,
     mode              text NOT NULL DEFAULT 'bot' CHECK (mode IN ('bot', 'human')),
     holder            text,
+    -- A citizen asked for a person and nobody has come yet.
+    waiting_since     timestamptz,
+    waiting_reason    text,
     state             jsonb NOT NULL DEFAULT '{}',
     -- A failed turn is tried again from then on; reset by a committed one.
     failed_turns      integer NOT NULL DEFAULT 0,
@@ -181,3 +184,11 @@ CREATE TABLE gc_channel.partition_leases (
     expires_at timestamptz NOT NULL DEFAULT 'epoch'
 );
 INSERT INTO gc_channel.partition_leases (partition) SELECT generate_series(0, 63);
+
+-- How far a message of ours has come; a status never moves it back (facts: "Status").
+CREATE FUNCTION gc_channel.status_rank(status text) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE status
+        WHEN 'queued' THEN 0 WHEN 'sending' THEN 1 WHEN 'unknown' THEN 1
+        WHEN 'sent' THEN 2 WHEN 'delivered' THEN 3 WHEN 'played' THEN 4 WHEN 'read' THEN 4
+        ELSE 9 END;
