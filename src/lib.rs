@@ -1,6 +1,8 @@
 //! GovConnect: citizens write to their office on WhatsApp; an actor system answers, files complaints
 //! and hands over to people. `ARCHITECTURE.md` tells the story of a message.
 
+pub mod actors;
+pub mod ai;
 pub mod clock;
 pub mod config;
 pub mod dialogue;

@@ -2,6 +2,8 @@
 //!
 //! Knows nothing of actors or HTTP. Times cross as `jiff` types (see `sqlx.toml`).
 
+pub mod ai;
+
 use std::time::Duration;
 
 use sqlx::PgPool;

@@ -1,0 +1,5 @@
+//! Who acts.
+//!
+//! - [`ai`]: understands turns, so many at once
+
+pub mod ai;
