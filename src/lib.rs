@@ -2,6 +2,7 @@
 //! and hands over to people. `ARCHITECTURE.md` tells the story of a message.
 
 pub mod actors;
+pub mod ai;
 pub mod bus;
 pub mod clock;
 pub mod complaint;
