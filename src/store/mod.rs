@@ -1,0 +1,2 @@
+//! Everything that speaks SQL.
+pub mod embedded;
