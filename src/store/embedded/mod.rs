@@ -64,7 +64,8 @@ pub struct EmbeddedOptions {
 pub enum Durability {
     /// A committed row survives a power cut.
     Full,
-    /// Nothing survives a power cut. For tests only, where it saves most of the time.
+    /// A committed row survives killed processes, but after a power cut the whole database may be
+    /// unreadable. For tests only, where it saves most of the time.
     None,
 }
 
