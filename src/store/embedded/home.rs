@@ -30,6 +30,8 @@ const SOCKET_PATH_LIMIT: usize = 107;
 /// The port only names the socket file; nothing listens on TCP.
 pub(super) const PORT: u16 = 5432;
 
+const UNFINISHED: &str = "cluster.unfinished-";
+
 const LOG_SIZE_TO_ROTATE: u64 = 10 * 1024 * 1024;
 
 /// Makes the data folder, and those above it, if they do not exist: only for us, except that root must let
@@ -56,6 +58,7 @@ impl Home {
             return Err(EmbeddedError::PathNotUtf8(data_dir));
         }
         let path = open_folder(&data_dir)?;
+        check_ours(&path)?;
         let lock = lock(&data_dir, &path.join("owner.lock"))?;
         let log_folder = data_dir.join("log");
         DirBuilder::new()
@@ -74,9 +77,23 @@ impl Home {
         self.path.join("cluster")
     }
 
-    /// Where `initdb` works before the result is renamed to [`Self::cluster`].
-    pub(super) fn unfinished_cluster(&self) -> PathBuf {
-        self.path.join("cluster.unfinished")
+    /// A new name for `initdb` to work under before the result is renamed to [`Self::cluster`]: were it the
+    /// same every time, an `initdb` that outlived its killed parent could write into the next one's files.
+    pub(super) fn new_unfinished_cluster(&self) -> PathBuf {
+        self.path.join(format!("{UNFINISHED}{}", Uuid::new_v4().simple()))
+    }
+
+    /// Removes what an `initdb` left that did not finish.
+    pub(super) fn remove_unfinished_clusters(&self) -> Result<(), EmbeddedError> {
+        for entry in std::fs::read_dir(&self.path).while_doing("reading", &self.path)? {
+            let entry = entry.while_doing("reading", &self.path)?;
+            if entry.file_name().to_string_lossy().starts_with(UNFINISHED)
+                && let Err(error) = std::fs::remove_dir_all(entry.path())
+            {
+                tracing::warn!(path = %entry.path().display(), %error, "could not remove unfinished database files");
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn log(&self) -> &Path {
@@ -148,6 +165,16 @@ fn create_elsewhere(entry: &Path) -> Result<(), EmbeddedError> {
             std::fs::remove_dir(&folder).while_doing("removing", &folder)
         }
         Err(error) => Err(error).while_doing("linking", entry),
+    }
+}
+
+/// Root must not write where somebody else can plant links, and nobody else could write where root can.
+fn check_ours(folder: &Path) -> Result<(), EmbeddedError> {
+    let owner = folder.metadata().while_doing("looking at", folder)?.uid();
+    if owner == geteuid().as_raw() {
+        Ok(())
+    } else {
+        Err(EmbeddedError::Foreign { folder: folder.to_owned(), owner })
     }
 }
 

@@ -21,10 +21,8 @@ pub(super) async fn create_cluster(
     account: &ServerAccount,
     options: &EmbeddedOptions,
 ) -> Result<(), EmbeddedError> {
-    let unfinished = home.unfinished_cluster();
-    if unfinished.exists() {
-        std::fs::remove_dir_all(&unfinished).while_doing("removing", &unfinished)?;
-    }
+    home.remove_unfinished_clusters()?;
+    let unfinished = home.new_unfinished_cluster();
     DirBuilder::new().mode(0o700).create(&unfinished).while_doing("creating", &unfinished)?;
     account.give(&unfinished)?;
 
