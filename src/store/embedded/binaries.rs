@@ -14,11 +14,11 @@ pub const STATE_ROOT: &str = "/var/lib/govconnect";
 
 /// The folder (with `bin/`, `lib/` and `share/`) of the PostgreSQL programs to use.
 ///
-/// A folder given in the settings is taken as it is. Otherwise the first that exists and can be entered by
+/// A folder given in the settings is taken as it is. Otherwise (none, or an empty path) the first that exists and can be entered by
 /// the user the server will run as, of: `.local/postgres` in the working directory, the same in each folder
 /// above the running program, and `/var/lib/govconnect/postgres`.
 pub fn find_binaries(setting: Option<&Path>) -> Result<PathBuf, EmbeddedError> {
-    if let Some(folder) = setting {
+    if let Some(folder) = setting.filter(|folder| !folder.as_os_str().is_empty()) {
         return if has_programs(folder) {
             Ok(folder.to_owned())
         } else {

@@ -1,27 +1,24 @@
 //! The embedded PostgreSQL, with the real programs: data survives what may happen to either process, and
 //! two processes never share a database.
 
-use std::ffi::OsStr;
+mod support;
+
 use std::fs::Permissions;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use govconnect::store::embedded::{
-    Durability, EmbeddedError, EmbeddedOptions, EmbeddedPostgres, STATE_ROOT, find_binaries,
-};
+use govconnect::store::embedded::{Durability, EmbeddedError, STATE_ROOT, find_binaries};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, User, geteuid};
 use sqlx::{Connection, PgConnection};
-use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
-use tokio::time::Instant;
+use tokio::process::Command;
 
-const PATIENCE: Duration = Duration::from_secs(60);
-const POLL_INTERVAL: Duration = Duration::from_millis(20);
+use support::{
+    Owner, PATIENCE, eventually, open_folder, postgres_command, read_notes, server_processes, start,
+    start_with, watchers, write_note,
+};
 
 #[tokio::test]
 async fn a_second_start_finds_the_data_of_the_first() -> anyhow::Result<()> {
@@ -258,7 +255,10 @@ async fn an_ordinary_user_needs_no_root() -> anyhow::Result<()> {
     std::fs::create_dir(&data_dir)?;
     // The checkout may be closed to that user, so the program is copied out of it.
     let program = folder.path().join("govconnect");
-    std::fs::copy(env!("CARGO_BIN_EXE_govconnect"), &program)?;
+    // By another process: a program that this one has open for writing, be it in a child of another test that
+    // has not replaced itself yet, cannot be run.
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_govconnect")).arg(&program).status().await?;
+    ensure!(copied.success(), "{copied}");
     let mut command = Command::new(&program);
     command.current_dir("/").args(["postgres", "--durability", "none", "--data-dir"]).arg(&data_dir);
     let expected_user = if geteuid().is_root() {
@@ -320,129 +320,4 @@ async fn a_start_that_fails_shows_the_end_of_the_log() -> anyhow::Result<()> {
         }
         other => bail!("expected StoppedWhileStarting, got {other:?}"),
     }
-}
-
-/// A GovConnect process that owns a database, to be killed.
-struct Owner {
-    process: Child,
-    url: String,
-}
-
-impl Owner {
-    async fn spawn(data_dir: &Path) -> anyhow::Result<Self> {
-        let mut process =
-            postgres_command(data_dir, &[]).stderr(Stdio::piped()).kill_on_drop(true).spawn()?;
-        let mut lines = BufReader::new(process.stderr.take().context("a pipe")?).lines();
-        let url = tokio::time::timeout(PATIENCE, async {
-            while let Some(line) = lines.next_line().await? {
-                if let Some((_, url)) = line.split_once("ready at ") {
-                    return Ok(url.to_owned());
-                }
-            }
-            bail!("it ended before it was ready");
-        })
-        .await??;
-        Ok(Self { process, url })
-    }
-
-    fn id(&self) -> Option<u32> {
-        self.process.id()
-    }
-
-    async fn kill(mut self) -> anyhow::Result<()> {
-        Ok(self.process.kill().await?)
-    }
-
-    async fn terminate(mut self) -> anyhow::Result<()> {
-        let id = self.id().context("a running owner")?;
-        kill(Pid::from_raw(id.cast_signed()), Signal::SIGTERM)?;
-        let status = tokio::time::timeout(PATIENCE, self.process.wait()).await??;
-        ensure!(status.success(), "{status}");
-        Ok(())
-    }
-}
-
-fn postgres_command(data_dir: &Path, command: &[&str]) -> Command {
-    let mut govconnect = Command::new(env!("CARGO_BIN_EXE_govconnect"));
-    govconnect.args(["postgres", "--durability", "none", "--data-dir"]).arg(data_dir);
-    if !command.is_empty() {
-        govconnect.arg("--").args(command);
-    }
-    govconnect
-}
-
-/// A temporary folder that the server's account may enter.
-fn open_folder() -> anyhow::Result<TempDir> {
-    Ok(tempfile::Builder::new().permissions(Permissions::from_mode(0o755)).tempdir()?)
-}
-
-async fn start(data_dir: &Path) -> Result<EmbeddedPostgres, EmbeddedError> {
-    start_with(data_dir, Durability::None).await
-}
-
-async fn start_with(data_dir: &Path, durability: Durability) -> Result<EmbeddedPostgres, EmbeddedError> {
-    let options = EmbeddedOptions {
-        binaries: find_binaries(None)?,
-        data_dir: data_dir.to_owned(),
-        database: "govconnect".to_owned(),
-        durability,
-        max_connections: 20,
-    };
-    EmbeddedPostgres::start(options, |_step| {}).await
-}
-
-async fn write_note(url: &str, text: &str) -> anyhow::Result<()> {
-    let mut connection = PgConnection::connect(url).await?;
-    sqlx::query("CREATE TABLE IF NOT EXISTS notes (text text NOT NULL)").execute(&mut connection).await?;
-    sqlx::query("INSERT INTO notes VALUES ($1)").bind(text).execute(&mut connection).await?;
-    Ok(connection.close().await?)
-}
-
-async fn read_notes(url: &str) -> anyhow::Result<Vec<String>> {
-    let mut connection = PgConnection::connect(url).await?;
-    let notes = sqlx::query_scalar("SELECT text FROM notes").fetch_all(&mut connection).await?;
-    connection.close().await?;
-    Ok(notes)
-}
-
-/// The server's processes, found by the name of the cluster that their command lines carry.
-fn server_processes(data_dir: &Path) -> anyhow::Result<Vec<Pid>> {
-    processes(data_dir, |program| program.ends_with("/postgres") || program.starts_with("postgres: "))
-}
-
-fn watchers(data_dir: &Path) -> anyhow::Result<Vec<Pid>> {
-    processes(data_dir, |program| program == "/bin/sh")
-}
-
-fn processes(data_dir: &Path, is_wanted: impl Fn(&str) -> bool) -> anyhow::Result<Vec<Pid>> {
-    let cluster = data_dir.join("postgres/cluster").metadata()?;
-    let name = format!("govconnect-{:x}-{:x}", cluster.dev(), cluster.ino());
-    let mut found = Vec::new();
-    for folder in process_folders()? {
-        // A process may end while we look.
-        let Ok(bytes) = std::fs::read(folder.join("cmdline")) else { continue };
-        let command_line = String::from_utf8_lossy(&bytes);
-        let program = command_line.split('\0').next().unwrap_or_default();
-        let id = folder.file_name().and_then(OsStr::to_str).and_then(|id| id.parse().ok());
-        if let Some(id) = id
-            && is_wanted(program)
-            && command_line.contains(&name)
-        {
-            found.push(Pid::from_raw(id));
-        }
-    }
-    Ok(found)
-}
-
-fn process_folders() -> anyhow::Result<Vec<PathBuf>> {
-    std::fs::read_dir("/proc")?.map(|entry| Ok(entry?.path())).collect()
-}
-
-async fn eventually(what: &str, mut holds: impl FnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds()? {
-        ensure!(Instant::now() < deadline, "waited in vain for {what}");
-        tokio::time::sleep(POLL_INTERVAL).await;
-    }
-    Ok(())
 }
