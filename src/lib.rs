@@ -13,5 +13,6 @@ pub mod http_client;
 pub mod ids;
 pub mod metrics;
 pub mod notification;
+pub mod postgres_command;
 pub mod store;
 pub mod whatsapp;

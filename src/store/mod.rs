@@ -5,6 +5,7 @@
 pub mod ai;
 pub mod case;
 pub mod channel;
+pub mod embedded;
 pub mod notification;
 pub mod page;
 pub mod text;

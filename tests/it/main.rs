@@ -1,1 +1,3 @@
-//! x
+//! Integration tests: one binary, so that it is linked once.
+
+mod embedded;
