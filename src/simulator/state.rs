@@ -181,9 +181,9 @@ impl World {
     }
 }
 
-/// A message id like Meta's.
+/// A message id like Meta's: Base64 of hexadecimal digits, which never yields a `+` or `/`.
 pub(super) fn new_wamid() -> String {
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD_NO_PAD;
-    format!("wamid.HBgN{}", STANDARD_NO_PAD.encode(uuid::Uuid::new_v4().as_bytes()))
+    format!("wamid.HBgN{}", STANDARD_NO_PAD.encode(uuid::Uuid::new_v4().simple().to_string().to_uppercase()))
 }

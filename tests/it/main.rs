@@ -1,1 +1,3 @@
-//! x
+//! Integration tests, one program so that they link once.
+
+mod simulator;
