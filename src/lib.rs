@@ -16,3 +16,4 @@ pub mod notification;
 pub mod postgres_command;
 pub mod store;
 pub mod whatsapp;
+pub mod simulator;

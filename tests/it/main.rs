@@ -1,3 +1,4 @@
 //! Integration tests: one binary, so that it is linked once.
 
 mod embedded;
+mod simulator;
