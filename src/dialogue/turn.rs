@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::phrases;
 use super::reply::{Reply, ReplyButton, join};
 use super::state::{DialogueState, Draft};
-use super::understanding::{AskedSlot, Intent, Language, Passage, Understanding, Urgency};
+use super::understanding::{Intent, Language, Passage, Understanding, Urgency};
 use crate::ids::{DraftId, MessageId};
 
 /// Words of a quoted passage that fit a reply.
@@ -397,7 +397,7 @@ fn shortened(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dialogue::understanding::Slots;
+    use crate::dialogue::understanding::{AskedSlot, Slots};
 
     fn office() -> OfficeVoice {
         OfficeVoice {

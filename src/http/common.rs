@@ -95,6 +95,12 @@ pub fn coordinates(
     }
 }
 
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        store_failure(&error)
+    }
+}
+
 /// What the caller is told when the store did not do it; the cause is logged here, once.
 pub fn store_failure(error: &StoreError) -> Problem {
     match error {

@@ -2,7 +2,7 @@
 //!
 //! - [`listener`]: a service becomes a listening server
 //! - [`guard`]: request ids, logging, metrics, the internal key
-//! - [`case`], [`notification`]: services
+//! - [`channel`], [`ai`], [`case`], [`notification`], [`dashboard`]: the services
 //! - [`common`]: keys, versions and cursors of requests; the store's failures
 //! - [`methods`]: 405 for methods a path does not take
 //! - [`extract`]: bodies, queries and paths become domain types
@@ -10,6 +10,7 @@
 //! - [`health`]: `/health`, `/ready`, `/metrics`
 
 pub mod case;
+pub mod channel;
 pub mod common;
 pub mod extract;
 pub mod guard;
