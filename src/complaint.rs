@@ -143,7 +143,11 @@ mod tests {
         assert_eq!(listed, ComplaintStatus::iter().collect::<HashSet<_>>());
         for (from, allowed) in MOVES {
             assert!(!allowed.contains(&from), "{from} may not follow itself");
-            assert_eq!(allowed.iter().collect::<HashSet<_>>().len(), allowed.len(), "{from} names a move twice");
+            assert_eq!(
+                allowed.iter().collect::<HashSet<_>>().len(),
+                allowed.len(),
+                "{from} names a move twice"
+            );
         }
     }
 

@@ -124,7 +124,8 @@ mod tests {
 
     #[test]
     fn values_take_their_places_and_are_never_templates_themselves() {
-        let text = render("{{a}} dan {{ b }}, lagi {{a}}", &values(&[("a", "{{ b }}"), ("b", "🙏")])).unwrap();
+        let text =
+            render("{{a}} dan {{ b }}, lagi {{a}}", &values(&[("a", "{{ b }}"), ("b", "🙏")])).unwrap();
         assert_eq!(text, "{{ b }} dan 🙏, lagi {{ b }}");
     }
 

@@ -14,7 +14,8 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::bus::case_calls::{
-    CancelComplaint, CaseCallError, CreateComplaint, FindComplaint, ListComplaints, Refusal, ReportedComplaint,
+    CancelComplaint, CaseCallError, CreateComplaint, FindComplaint, ListComplaints, Refusal,
+    ReportedComplaint,
 };
 use crate::clock::Clock;
 use crate::complaint::{Coordinates, ReportChannel};
@@ -232,11 +233,9 @@ fn call_error(error: CaseError) -> CaseCallError {
     match error {
         CaseError::NotFound => Refusal::NotFound.into(),
         CaseError::KeyReused => Refusal::KeyReused.into(),
-        CaseError::UnknownCategory => Refusal::Invalid {
-            field: "kategori".into(),
-            message: "no such category in use".into(),
+        CaseError::UnknownCategory => {
+            Refusal::Invalid { field: "kategori".into(), message: "no such category in use".into() }.into()
         }
-        .into(),
         CaseError::IllegalMove { from, .. } => Refusal::NotAllowed { status: from }.into(),
         CaseError::Store(StoreError::Refused(source)) => {
             let database = source.as_database_error();

@@ -42,10 +42,9 @@ pub fn if_match(request: &HttpRequest) -> Result<Option<Vec<i64>>, Problem> {
         }
         for tag in value.split(',').map(str::trim) {
             let (weak, quoted) = tag.strip_prefix("W/").map_or((false, tag), |tag| (true, tag));
-            let inner = quoted
-                .strip_prefix('"')
-                .and_then(|tag| tag.strip_suffix('"'))
-                .ok_or_else(|| Problem::bad_request("If-Match must be the ETag as it was given, quotes included"))?;
+            let inner = quoted.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).ok_or_else(|| {
+                Problem::bad_request("If-Match must be the ETag as it was given, quotes included")
+            })?;
             // Weak tags never match here, nor do tags that are not ours; -1 is no version.
             versions.push(if weak { -1 } else { inner.parse().unwrap_or(-1) });
         }
@@ -89,9 +88,7 @@ pub fn coordinates(
     longitude: Option<f64>,
 ) -> Result<Option<crate::complaint::Coordinates>, Problem> {
     match (latitude, longitude) {
-        (Some(latitude), Some(longitude)) => {
-            Ok(Some(crate::complaint::Coordinates { latitude, longitude }))
-        }
+        (Some(latitude), Some(longitude)) => Ok(Some(crate::complaint::Coordinates { latitude, longitude })),
         (None, None) => Ok(None),
         (Some(_), None) => Err(Problem::field("longitude", "must be given together with latitude")),
         (None, Some(_)) => Err(Problem::field("latitude", "must be given together with longitude")),
@@ -144,7 +141,9 @@ mod tests {
 
     #[test]
     fn idempotency_keys_are_short_and_plain() {
-        for (given, read) in [("abc-1", Ok(Some("abc-1".to_owned()))), ("  ", Err(400)), ("kunci-ü", Err(400))] {
+        for (given, read) in
+            [("abc-1", Ok(Some("abc-1".to_owned()))), ("  ", Err(400)), ("kunci-ü", Err(400))]
+        {
             let request = TestRequest::default().insert_header((IDEMPOTENCY_KEY, given)).to_http_request();
             assert_eq!(idempotency_key(&request).map_err(|problem| problem.status), read, "{given}");
         }

@@ -18,9 +18,7 @@ use utoipa_actix_web::scope;
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
-use super::common::{
-    DEFAULT_LIMIT, MAX_LIMIT, cursor, idempotency_key, not_blank_if_given, store_failure,
-};
+use super::common::{DEFAULT_LIMIT, MAX_LIMIT, cursor, idempotency_key, not_blank_if_given, store_failure};
 use super::extract::{ApiJson, ApiPath, ApiQuery};
 use super::guard::require_internal_key;
 use super::listener::Service;
@@ -142,7 +140,9 @@ struct NewNotificationBody {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature of a garde rule")]
 fn values_fit(values: &BTreeMap<String, String>, _: &()) -> garde::Result {
     match values.iter().find(|(_, value)| value.chars().count() > limits::NOTE) {
-        Some((name, _)) => Err(garde::Error::new(format!("{name} is longer than {} characters", limits::NOTE))),
+        Some((name, _)) => {
+            Err(garde::Error::new(format!("{name} is longer than {} characters", limits::NOTE)))
+        }
         None if values.len() > 32 => Err(garde::Error::new("more than 32 values")),
         None => Ok(()),
     }

@@ -65,15 +65,26 @@ mod tests {
 
     #[test]
     fn cursors_survive_the_way_through_a_client() {
-        let cursor =
-            Cursor { created_at: "2026-01-02T03:04:05.678901Z".parse().unwrap(), id: "LAP-20260102-003".into() };
+        let cursor = Cursor {
+            created_at: "2026-01-02T03:04:05.678901Z".parse().unwrap(),
+            id: "LAP-20260102-003".into(),
+        };
         assert_eq!(cursor.to_string().parse::<Cursor>().unwrap(), cursor);
     }
 
     #[test]
     fn anything_else_is_refused() {
         let encode = |plain: &str| BASE64_URL_SAFE_NO_PAD.encode(plain);
-        for text in ["", "x", "%%%", &encode("1"), &encode("a~b"), &encode("1~"), &encode("1~\0"), &encode("99999999999999999999~a")] {
+        for text in [
+            "",
+            "x",
+            "%%%",
+            &encode("1"),
+            &encode("a~b"),
+            &encode("1~"),
+            &encode("1~\0"),
+            &encode("99999999999999999999~a"),
+        ] {
             assert_eq!(text.parse::<Cursor>(), Err(InvalidCursor), "{text:?}");
         }
     }

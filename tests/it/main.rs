@@ -1,1 +1,9 @@
-//! x
+//! Integration tests: against a real PostgreSQL and over real HTTP. One binary, so that it links once.
+//!
+//! `TEST_DATABASE_URL` names a server where databases may be created, as `postgres://user:password@host:port/postgres`.
+
+mod case;
+mod case_actor;
+mod case_http;
+mod notification;
+mod support;

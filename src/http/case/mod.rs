@@ -25,8 +25,8 @@ use crate::clock::Clock;
 use crate::ids::{LapId, PersonId};
 use crate::store::case::{By, CaseError, change, create, people, read};
 use wire::{
-    CategoryList, ChangeBody, ComplaintBody, ComplaintPage, ErasedBody, ListQuery, NewComplaintBody, PersonBody,
-    StatsBody, UpdateList,
+    CategoryList, ChangeBody, ComplaintBody, ComplaintPage, ErasedBody, ListQuery, NewComplaintBody,
+    PersonBody, StatsBody, UpdateList,
 };
 
 /// What the handlers work with.

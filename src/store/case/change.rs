@@ -6,9 +6,7 @@ use serde_json::{Map, Value, json};
 use sqlx::{PgPool, PgTransaction};
 use uuid::Uuid;
 
-use super::{
-    By, CaseError, Complaint, ComplaintRow, Visibility, event_body, urgency_as_str, violates,
-};
+use super::{By, CaseError, Complaint, ComplaintRow, Visibility, event_body, urgency_as_str, violates};
 use crate::complaint::{ComplaintStatus, Coordinates, Urgency};
 use crate::ids::{CallId, LapId, PersonId};
 use crate::store::Timestamptz;

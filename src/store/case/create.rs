@@ -15,8 +15,8 @@ use uuid::Uuid;
 use super::{By, CaseError, Complaint, ComplaintRow, urgency_as_str, violates};
 use crate::complaint::{ComplaintStatus, Coordinates, ReportChannel, Urgency};
 use crate::ids::{ConversationId, PersonId};
-use crate::store::{Date, StoreError, Timestamptz};
 use crate::store::text::{storable, storable_option};
+use crate::store::{Date, StoreError, Timestamptz};
 
 /// A complaint to be filed. Serialized only to be compared with a repetition of itself: a field that is added later
 /// must be left out of it while it is absent, or repetitions across the upgrade would count as different.
@@ -60,8 +60,8 @@ impl NewComplaint {
     }
 
     fn hash(&self) -> Result<Vec<u8>, CaseError> {
-        let bytes =
-            serde_json::to_vec(self).map_err(|error| StoreError::Corrupt(format!("new complaint: {error}")))?;
+        let bytes = serde_json::to_vec(self)
+            .map_err(|error| StoreError::Corrupt(format!("new complaint: {error}")))?;
         Ok(digest(&SHA256, &bytes).as_ref().to_vec())
     }
 }

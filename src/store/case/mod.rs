@@ -192,10 +192,8 @@ impl TryFrom<ComplaintRow> for Complaint {
     type Error = StoreError;
 
     fn try_from(row: ComplaintRow) -> Result<Self, StoreError> {
-        let coordinates = row
-            .latitude
-            .zip(row.longitude)
-            .map(|(latitude, longitude)| Coordinates { latitude, longitude });
+        let coordinates =
+            row.latitude.zip(row.longitude).map(|(latitude, longitude)| Coordinates { latitude, longitude });
         Ok(Complaint {
             id: parse("complaint_id", &row.complaint_id)?,
             person_id: row.person_id.map(PersonId),

@@ -48,9 +48,12 @@ pub async fn erase(pool: &PgPool, person: PersonId, now: Timestamp) -> Result<u6
     )
     .execute(&mut *transaction)
     .await?;
-    sqlx::query!("DELETE FROM gc_case.event_outbox WHERE subject = ANY($1) AND published_at IS NOT NULL", &ids)
-        .execute(&mut *transaction)
-        .await?;
+    sqlx::query!(
+        "DELETE FROM gc_case.event_outbox WHERE subject = ANY($1) AND published_at IS NOT NULL",
+        &ids
+    )
+    .execute(&mut *transaction)
+    .await?;
     sqlx::query!(
         r#"UPDATE gc_case.event_outbox
            SET body = body - 'note' - 'origin_conversation_id' || '{"person_id": null, "wa_user_id": null}'
