@@ -5,6 +5,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{ETAG, HeaderValue, IF_MATCH};
 
 use super::problem::Problem;
+use crate::complaint::Coordinates;
 use crate::store::StoreError;
 use crate::store::page::Cursor;
 
@@ -76,20 +77,13 @@ pub fn not_blank_if_given(text: &Option<String>, context: &()) -> garde::Result 
     text.as_deref().map_or(Ok(()), |text| not_blank(text, context))
 }
 
-/// Both or none: half a point on the earth is a mistake.
+/// The point that two optional numbers name.
 ///
 /// # Errors
 /// 422 naming the half that is missing.
-pub fn coordinates(
-    latitude: Option<f64>,
-    longitude: Option<f64>,
-) -> Result<Option<crate::complaint::Coordinates>, Problem> {
-    match (latitude, longitude) {
-        (Some(latitude), Some(longitude)) => Ok(Some(crate::complaint::Coordinates { latitude, longitude })),
-        (None, None) => Ok(None),
-        (Some(_), None) => Err(Problem::field("longitude", "must be given together with latitude")),
-        (None, Some(_)) => Err(Problem::field("latitude", "must be given together with longitude")),
-    }
+pub fn coordinates(latitude: Option<f64>, longitude: Option<f64>) -> Result<Option<Coordinates>, Problem> {
+    Coordinates::from_parts(latitude, longitude)
+        .map_err(|missing| Problem::field(missing, "latitude and longitude go together"))
 }
 
 /// What the caller is told when the store did not do it; the cause is logged here, once.

@@ -14,6 +14,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use serde_json::Value;
 use sqlx::PgPool;
+use strum::IntoEnumIterator;
 
 use crate::support::database::TestDatabase;
 
@@ -163,22 +164,27 @@ async fn the_thousandth_number_grows_by_a_digit_and_the_millionth_is_refused() {
 async fn one_key_is_one_complaint_and_burns_no_number_however_many_ask_at_once() {
     let database = TestDatabase::with_connections(32).await;
     let new = pothole(PersonId::new());
-    let retries = (0..32).map(|_| {
+    // On both sides of midnight, where two counters are at stake.
+    let midnight: Timestamp = "2026-01-02T17:00:00Z".parse().unwrap();
+    let retries = (0..32_i64).map(|retry| {
         let (pool, new) = (database.pool.clone(), new.clone());
-        tokio::spawn(async move { create(&pool, Some("draft-1"), &new, noon(), &jakarta()).await.unwrap() })
+        let now = midnight + (retry % 2 * 2 - 1).milliseconds();
+        tokio::spawn(async move { create(&pool, Some("draft-1"), &new, now, &jakarta()).await.unwrap() })
     });
     let filed: Vec<_> = join_all(retries).await.into_iter().map(Result::unwrap).collect();
     assert_eq!(filed.iter().filter(|filed| filed.new).count(), 1);
     assert!(filed.iter().all(|other| other.complaint == filed[0].complaint));
 
-    // Repeated on the next day it is still that one.
-    let tomorrow = noon() + 24.hours();
-    let again = create(&database.pool, Some("draft-1"), &new, tomorrow, &jakarta()).await.unwrap();
+    // Repeated a week later it is still that one.
+    let later = midnight + 168.hours();
+    let again = create(&database.pool, Some("draft-1"), &new, later, &jakarta()).await.unwrap();
     assert!(!again.new);
-    assert_eq!(again.complaint.id, filed[0].complaint.id);
+    let given = filed[0].complaint.id;
+    assert_eq!((again.complaint.id, given.number()), (given, 1));
 
-    let next = create(&database.pool, Some("draft-2"), &new, noon(), &jakarta()).await.unwrap();
-    assert_eq!(next.complaint.id.number(), 2);
+    let now = given.day().at(12, 0, 0, 0).to_zoned(jakarta()).unwrap().timestamp();
+    let next = create(&database.pool, Some("draft-2"), &new, now, &jakarta()).await.unwrap();
+    assert_eq!(next.complaint.id, LapId::new(given.day(), 2).unwrap());
     assert_eq!(events(&database.pool).await.len(), 2);
 }
 
@@ -247,6 +253,52 @@ async fn concurrent_changes_are_all_in_the_history_in_one_order() {
     let history: Vec<i64> =
         read::updates(&database.pool, id).await.unwrap().iter().map(|update| update.version).collect();
     assert_eq!(history, (1..=17).collect::<Vec<_>>());
+}
+
+#[actix_rt::test]
+async fn no_sequence_of_changes_leaves_the_table_and_counts_equal_a_recount() {
+    let database = TestDatabase::create().await;
+    let mut complaints = Vec::new();
+    for _ in 0..6 {
+        let filed =
+            create(&database.pool, None, &pothole(PersonId::new()), noon(), &jakarta()).await.unwrap();
+        complaints.push((filed.complaint.id, ComplaintStatus::Baru));
+    }
+    let statuses: Vec<ComplaintStatus> = ComplaintStatus::iter().collect();
+    // A fixed walk (a linear congruence), so that a failure can be repeated.
+    let mut state = 20_260_102_u64;
+    let mut draw = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    for _ in 0..200 {
+        let (id, status) = &mut complaints[draw(6)];
+        let next = statuses[draw(statuses.len())];
+        let change = Change { status: Some(next), ..Change::default() };
+        match change::update(&database.pool, *id, None, &change, &By::Service, noon()).await {
+            Ok(complaint) => {
+                assert!(*status == next || status.allows(next), "{status} → {next} was let through");
+                assert_eq!(complaint.status, next);
+                *status = next;
+            }
+            Err(CaseError::IllegalMove { from, to }) => {
+                assert_eq!((from, to), (*status, next));
+                assert!(!status.allows(next), "{status} → {next} was refused");
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    let stats = read::stats(&database.pool, noon(), &jakarta()).await.unwrap();
+    for status in statuses {
+        let recount = complaints.iter().filter(|(_, is)| *is == status).count() as i64;
+        assert_eq!(stats.by_status[&status], recount, "{status}");
+    }
+    assert_eq!((stats.total, stats.today), (6, 6));
+    for (id, status) in complaints {
+        let history = read::updates(&database.pool, id).await.unwrap();
+        assert!(history.windows(2).all(|pair| pair[1].from == Some(pair[0].to)), "{id} has a broken history");
+        assert_eq!(history.last().unwrap().to, status);
+    }
 }
 
 #[actix_rt::test]

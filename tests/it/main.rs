@@ -2,7 +2,12 @@
 //!
 //! `TEST_DATABASE_URL` names a server where databases may be created, as `postgres://user:password@host:port/postgres`.
 
-#![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on must fail"
+)]
 
 mod case;
 mod case_actor;
