@@ -2,6 +2,7 @@
 //! and hands over to people. `ARCHITECTURE.md` tells the story of a message.
 
 pub mod actors;
+pub mod ai;
 pub mod bus;
 pub mod clock;
 pub mod complaint;
@@ -12,5 +13,7 @@ pub mod http_client;
 pub mod ids;
 pub mod metrics;
 pub mod notification;
+pub mod postgres_command;
 pub mod store;
 pub mod whatsapp;
+pub mod simulator;

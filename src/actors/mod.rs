@@ -1,5 +1,4 @@
 //! Who acts. Spawning is in `supervision` only.
-//!
-//! - [`case`]: answers what others ask of the case service
 
+pub mod ai;
 pub mod case;

@@ -2,8 +2,10 @@
 //!
 //! Knows nothing of actors or HTTP. Times cross as `jiff` types (see `sqlx.toml`).
 
-pub mod channel;
+pub mod ai;
 pub mod case;
+pub mod channel;
+pub mod embedded;
 pub mod notification;
 pub mod page;
 pub mod text;

@@ -1,4 +1,4 @@
-//! Integration tests: against a real PostgreSQL and over real HTTP. One binary, so that it links once.
+//! Integration tests: against a real PostgreSQL and over real HTTP. One binary, so that it is linked once.
 //!
 //! `TEST_DATABASE_URL` names a server where databases may be created, as `postgres://user:password@host:port/postgres`.
 
@@ -12,5 +12,7 @@
 mod case;
 mod case_actor;
 mod case_http;
+mod embedded;
 mod notification;
+mod simulator;
 mod support;
