@@ -145,7 +145,6 @@ struct NewNotificationBody {
     variables: BTreeMap<String, String>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature of a garde rule")]
 fn values_fit(values: &BTreeMap<String, String>, _: &()) -> garde::Result {
     match values.iter().find(|(_, value)| value.chars().count() > limits::NOTE) {
         Some((name, _)) => {

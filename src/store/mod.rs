@@ -43,8 +43,9 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::Database(database) => {
                 match database.code().as_deref().map(|code| &code[..2.min(code.len())]) {
                     Some("22" | "23") => StoreError::Refused(error),
-                    // 08 connection, 40 rollback (deadlock, serialization), 53 resources, 57 operator intervention, 58 system
-                    Some("08" | "40" | "53" | "57" | "58") => StoreError::Unavailable(error),
+                    // 08 connection, 40 rollback (deadlock, serialization), 53 resources, 55 locks (also our lock_timeout),
+                    // 57 operator intervention, 58 system
+                    Some("08" | "40" | "53" | "55" | "57" | "58") => StoreError::Unavailable(error),
                     _ => StoreError::Statement(error),
                 }
             }
