@@ -81,22 +81,9 @@ pub fn not_blank_if_given(text: &Option<String>, context: &()) -> garde::Result 
 ///
 /// # Errors
 /// 422 naming the half that is missing.
-<<<<<<< HEAD
 pub fn coordinates(latitude: Option<f64>, longitude: Option<f64>) -> Result<Option<Coordinates>, Problem> {
     Coordinates::from_parts(latitude, longitude)
         .map_err(|missing| Problem::field(missing, "latitude and longitude go together"))
-=======
-pub fn coordinates(
-    latitude: Option<f64>,
-    longitude: Option<f64>,
-) -> Result<Option<crate::complaint::Coordinates>, Problem> {
-    match (latitude, longitude) {
-        (Some(latitude), Some(longitude)) => Ok(Some(crate::complaint::Coordinates { latitude, longitude })),
-        (None, None) => Ok(None),
-        (Some(_), None) => Err(Problem::field("longitude", "must be given together with latitude")),
-        (None, Some(_)) => Err(Problem::field("latitude", "must be given together with longitude")),
-    }
->>>>>>> 8ee3244334310b82584b084a221ae04c0dd713ca
 }
 
 impl From<StoreError> for Problem {
