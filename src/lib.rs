@@ -9,4 +9,5 @@ pub mod dialogue;
 pub mod http;
 pub mod ids;
 pub mod metrics;
+pub mod samples;
 pub mod store;

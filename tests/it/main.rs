@@ -1,1 +1,4 @@
-//! x
+//! Integration tests: the real listeners against a real PostgreSQL.
+
+mod ai;
+mod support;
