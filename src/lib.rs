@@ -3,11 +3,18 @@
 
 pub mod actors;
 pub mod ai;
+pub mod bus;
 pub mod clock;
+pub mod complaint;
 pub mod config;
 pub mod dialogue;
 pub mod http;
+pub mod http_client;
 pub mod ids;
 pub mod metrics;
+pub mod notification;
+pub mod postgres_command;
 pub mod samples;
+pub mod simulator;
 pub mod store;
+pub mod whatsapp;

@@ -1,5 +1,4 @@
-//! Who acts.
-//!
-//! - [`ai`]: understands turns, so many at once
+//! Who acts. Spawning is in `supervision` only.
 
 pub mod ai;
+pub mod case;

@@ -13,6 +13,7 @@ use utoipa_actix_web::scope;
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
+use super::common::{not_blank, store_failure};
 use super::extract::{ApiJson, ApiPath};
 use super::guard::require_internal_key;
 use super::listener::Service;
@@ -23,7 +24,6 @@ use crate::ai::retrieval::THRESHOLD;
 use crate::ai::service::{AiError, AiService, BUILTIN_MODEL, Document, Traced};
 use crate::dialogue::understanding::{AskedSlot, Intent, UnderstandRequest, Understanding};
 use crate::ids::PersonId;
-use crate::store::StoreError;
 use crate::store::ai::{FoundPassage, PutOutcome, SourceRow};
 
 /// Passages that a search returns when nothing is asked.
@@ -215,7 +215,10 @@ async fn search_knowledge(
     body: ApiJson<KnowledgeSearch>,
 ) -> Result<HttpResponse, Problem> {
     let limit = i64::from(body.limit.unwrap_or(DEFAULT_LIMIT));
-    let found = ai.search(&body.query, body.kategori.as_deref(), limit).await.map_err(store_failure)?;
+    let found = ai
+        .search(&body.query, body.kategori.as_deref(), limit)
+        .await
+        .map_err(|error| store_failure(&error))?;
     let passages = found.into_iter().map(ScoredPassage::from).collect();
     Ok(HttpResponse::Ok().json(KnowledgeFound { passages, threshold: THRESHOLD }))
 }
@@ -239,11 +242,6 @@ struct ProcessDocument {
     /// Code of a category that it belongs to.
     #[garde(length(chars, min = 1, max = 64))]
     kategori: Option<String>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature of a garde rule")]
-fn not_blank(text: &str, _: &()) -> garde::Result {
-    if text.trim().is_empty() { Err(garde::Error::new("must not be empty")) } else { Ok(()) }
 }
 
 /// How a document stands.
@@ -309,7 +307,7 @@ async fn process_document(
 ) -> Result<HttpResponse, Problem> {
     let ProcessDocument { source_id, version, kind, title, content, kategori } = body.0;
     let document = Document { source_id, version, kind, title, content, kategori };
-    match ai.put_document(&document).await.map_err(store_failure)? {
+    match ai.put_document(&document).await.map_err(|error| store_failure(&error))? {
         PutOutcome::Stored | PutOutcome::Unchanged => {}
         PutOutcome::Stale { current } => {
             return Err(Problem::conflict("a newer version of this document is there or was deleted")
@@ -341,7 +339,7 @@ async fn get_document(ai: web::Data<AiService>, source_id: ApiPath<Uuid>) -> Res
 }
 
 async fn document_response(ai: &AiService, source_id: Uuid) -> Result<HttpResponse, Problem> {
-    let row = ai.document(source_id).await.map_err(store_failure)?;
+    let row = ai.document(source_id).await.map_err(|error| store_failure(&error))?;
     let row = row.ok_or_else(|| Problem::not_found("document"))?;
     Ok(HttpResponse::Ok().json(DocumentStatus::from(row)))
 }
@@ -362,7 +360,7 @@ async fn delete_document(
     ai: web::Data<AiService>,
     source_id: ApiPath<Uuid>,
 ) -> Result<HttpResponse, Problem> {
-    ai.delete_document(source_id.0).await.map_err(store_failure)?;
+    ai.delete_document(source_id.0).await.map_err(|error| store_failure(&error))?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -418,27 +416,7 @@ impl From<AiError> for Problem {
             AiError::Deadline => {
                 Problem::new(StatusCode::GATEWAY_TIMEOUT).detail("not understood within ai.turn_deadline_ms")
             }
-            AiError::Store(error) => store_failure(error),
-        }
-    }
-}
-
-/// What the caller is told when the store did not do it; the cause is logged here, once, without values.
-fn store_failure(error: StoreError) -> Problem {
-    match error {
-        StoreError::Unavailable(source) => {
-            tracing::warn!(error = %source, "database unavailable");
-            Problem::unavailable("the database does not answer; ask again later")
-        }
-        StoreError::Refused(source) | StoreError::Statement(source) => {
-            let database = source.as_database_error();
-            let code = database.and_then(|database| database.code()).unwrap_or_default();
-            tracing::error!(sqlstate = %code, "statement failed");
-            Problem::internal()
-        }
-        StoreError::Corrupt(what) => {
-            tracing::error!(what, "stored data could not be read");
-            Problem::internal()
+            AiError::Store(error) => store_failure(&error),
         }
     }
 }

@@ -3,6 +3,12 @@
 //! Knows nothing of actors or HTTP. Times cross as `jiff` types (see `sqlx.toml`).
 
 pub mod ai;
+pub mod case;
+pub mod channel;
+pub mod embedded;
+pub mod notification;
+pub mod page;
+pub mod text;
 
 use std::time::Duration;
 
@@ -10,6 +16,9 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 pub use jiff_sqlx::{Date, Timestamp as Timestamptz};
+
+/// All schemas' migrations, compiled in.
+pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
 /// Why a statement did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +79,7 @@ pub async fn connect(options: PgConnectOptions, max_connections: u32) -> Result<
 /// # Errors
 /// When a migration fails, or the database has one this binary does not know (a newer version ran here).
 pub async fn migrate(pool: &PgPool) -> Result<(), sqlx::migrate::MigrateError> {
-    sqlx::migrate!("./migrations").run(pool).await
+    MIGRATIONS.run(pool).await
 }
 
 /// Asks for nothing, to see whether anybody answers.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use actix::{Actor, Context};
+use actix::Context;
 use actix_web::web;
 use govconnect::actors::ai::{Ai, Understand};
 use govconnect::ai::chunking::DocumentKind;
@@ -15,6 +15,7 @@ use govconnect::http::extract::BodyLimit;
 use govconnect::http::guard::InternalKeys;
 use govconnect::http::health::Readiness;
 use govconnect::http::listener::{Listening, Shared, listen};
+use govconnect::http_client;
 use govconnect::metrics::Metrics;
 use govconnect::samples;
 use govconnect::store::ai::{self as store, PutOutcome};
@@ -83,7 +84,7 @@ const QUESTIONS: &[(&str, &str, &str)] = &[
     ("jadwal pengangkutan sampah hari apa?", "Jadwal pengangkutan sampah", "RW 01"),
     ("mau buang kasur bekas gimana", "Jadwal pengangkutan sampah", "Kasur"),
     ("bank sampah buka kapan", "Jadwal pengangkutan sampah", "Bank sampah"),
-    ("bagaimana cara melaporkan jalan rusak?", "Cara melapor", "lokasi"),
+    ("bagaimana cara melapor lewat whatsapp?", "Cara melapor", "lokasi"),
     ("sering banjir apa yang harus saya lakukan?", "Cara melapor", "112"),
 ];
 
@@ -259,7 +260,7 @@ async fn running() -> Running {
     let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
     let listening = listen(service, any, 1, shared).unwrap();
     let base = format!("http://{}/internal", listening.address);
-    let client = reqwest::Client::builder().build().unwrap();
+    let client = http_client::builder(Duration::from_secs(30)).build().unwrap();
     Running { client, base, _listening: listening, _database: database }
 }
 

@@ -1,4 +1,6 @@
-//! Integration tests: the real listeners against a real PostgreSQL.
+//! Integration tests: one binary, so that it is linked once.
 
 mod ai;
+mod embedded;
+mod simulator;
 mod support;
