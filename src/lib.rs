@@ -17,6 +17,7 @@ pub mod node;
 pub mod notification;
 pub mod postgres_command;
 pub mod retry;
+pub mod samples;
 pub mod simulator;
 pub mod store;
 pub mod telemetry;

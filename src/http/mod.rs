@@ -9,6 +9,7 @@
 //! - [`problem`]: every error in one shape (RFC 9457)
 //! - [`health`]: `/health`, `/ready`, `/metrics`
 
+pub mod ai;
 pub mod case;
 pub mod channel;
 pub mod common;

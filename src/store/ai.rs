@@ -247,8 +247,8 @@ pub async fn counts(pool: &PgPool) -> Result<Counts, StoreError> {
 /// The passages that fit `terms` (normalised words without stop words) best, best first.
 ///
 /// A passage is a candidate when it has any of the terms, or something spelt like a term that no passage has. Its score
-/// is the share of the question that it covers (each term weighed by how rare it is; a term that no passage has is the
-/// rarest, so questions about other matters score low), with a little for density and for hits in title or heading.
+/// is the share of the question that it covers (each term weighed by how rare it is; a term that no passage has counts as
+/// a rare one, so questions about other matters score low), with a little for density and for hits in title or heading.
 ///
 /// # Errors
 /// As [`StoreError`].
@@ -272,7 +272,7 @@ pub async fn search(
             FROM unnest($1::text[]) AS term, websearch_to_tsquery('indonesian', term) AS query
             WHERE numnode(query) > 0
         ), weighed AS (
-            SELECT term, query, having_it, ln(1 + total.passages / (0.5 + having_it)) AS weight FROM terms, total
+            SELECT term, query, having_it, ln(1 + total.passages / (1 + greatest(having_it, 1))) AS weight FROM terms, total
         ), wanted AS (
             SELECT websearch_to_tsquery('indonesian', string_agg(term, ' OR ')) AS query FROM weighed
         ), candidates AS (

@@ -9,6 +9,7 @@
     reason = "a test that cannot go on must fail"
 )]
 
+mod ai;
 mod case;
 mod case_actor;
 mod case_http;

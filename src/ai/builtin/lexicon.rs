@@ -41,7 +41,7 @@ pub const SLANG: &[(&str, &str)] = &[
     ("tlg", "tolong"), ("tlong", "tolong"), ("tulung", "tolong"), ("mhn", "mohon"), ("mhon", "mohon"), ("mo", "mau"), ("mw", "mau"), ("pgn", "ingin"),
     ("pengen", "ingin"), ("pingin", "ingin"), ("kepengen", "ingin"), ("hendak", "mau"), ("pen", "ingin"), ("ngelapor", "lapor"), ("lapr", "lapor"),
     ("lpr", "lapor"), ("laporin", "laporkan"), ("ngelaporin", "laporkan"), ("melaporkan", "laporkan"), ("melapor", "lapor"), ("ngadu", "mengadu"),
-    ("ngaduin", "mengadukan"), ("komplen", "komplain"), ("complain", "komplain"), ("protes", "komplain"), ("bikin", "buat"),
+    ("ngaduin", "mengadukan"), ("komplen", "komplain"), ("complain", "komplain"), ("protes", "komplain"), ("nambah", "tambah"), ("nambahin", "tambah"), ("bikin", "buat"),
     ("bkin", "buat"), ("membuat", "buat"), ("gawe", "buat"), ("ngurus", "urus"), ("mengurus", "urus"), ("ngurusin", "urus"), ("pengurusan", "urus"),
     ("benerin", "perbaiki"), ("dibenerin", "diperbaiki"), ("dibenahi", "diperbaiki"), ("dibetulin", "diperbaiki"), ("dibetulkan", "diperbaiki"),
     ("dibaikin", "diperbaiki"), ("betulin", "perbaiki"), ("cancel", "batal"), ("ngebatalin", "batalkan"), ("batalin", "batalkan"),

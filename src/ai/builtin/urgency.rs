@@ -2,7 +2,7 @@
 //! pos pemadam kebakaran" must not ring the alarm: a cue counts only in a sentence without a look-alike, unless the
 //! sentence also says that it is happening.
 
-use super::normalise::Sentence;
+use super::normalise::{Sentence, sentences};
 use crate::dialogue::understanding::Urgency;
 
 /// Nobody says these about the past or in general.
@@ -71,11 +71,16 @@ const NEVER: &[&str] = &[
 
 /// How soon somebody must act on these sentences.
 pub fn of(sentences: &[Sentence]) -> Urgency {
-    let emergency = sentences.iter().any(is_emergency);
+    let emergency = sentences.iter().any(tells_emergency);
     if emergency { Urgency::Emergency } else { Urgency::Normal }
 }
 
-fn is_emergency(sentence: &Sentence) -> bool {
+/// Whether this text by itself tells of an emergency; for deciding how long to wait for more.
+pub fn is_emergency(text: &str) -> bool {
+    sentences(text).iter().any(tells_emergency)
+}
+
+fn tells_emergency(sentence: &Sentence) -> bool {
     if sentence.has_any(NEVER) || (sentence.has("kalau") && sentence.asked) {
         return false;
     }
