@@ -7,6 +7,8 @@ use std::time::Duration;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
+pub mod dashboard;
+
 pub use jiff_sqlx::{Date, Timestamp as Timestamptz};
 
 /// Why a statement did not do what was asked.
