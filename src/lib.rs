@@ -2,6 +2,7 @@
 //! and hands over to people. `ARCHITECTURE.md` tells the story of a message.
 
 pub mod actors;
+pub mod admin_command;
 pub mod ai;
 pub mod bus;
 pub mod clock;
@@ -15,6 +16,8 @@ pub mod ids;
 pub mod metrics;
 pub mod node;
 pub mod notification;
+pub mod openapi_command;
+pub mod passwords;
 pub mod postgres_command;
 pub mod retry;
 pub mod samples;

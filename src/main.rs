@@ -6,9 +6,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
+use govconnect::admin_command::{self, AdminArgs};
 use govconnect::clock::Clock;
 use govconnect::config::{self, Loaded, Overrides};
 use govconnect::node::database::Database;
+use govconnect::openapi_command::{self, OpenapiArgs};
 use govconnect::postgres_command::{self, PostgresArgs};
 use govconnect::simulator::command::{self as simulator_command, SimulatorArgs};
 use govconnect::{doctor, node, telemetry};
@@ -26,12 +28,21 @@ enum Command {
     Serve(ServeArgs),
     /// Bring the database up to date and end
     Migrate(SettingsArgs),
+    /// Accounts: create, reset a password, list
+    Admin {
+        #[command(flatten)]
+        settings: SettingsArgs,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
     /// Run the stand-in for Meta alone (development only)
     Simulator(SimulatorArgs),
     /// Print the settings in force, secrets masked, and where each came from
     CheckConfig(SettingsArgs),
     /// Look at everything this node depends on and say what is wrong
     Doctor(SettingsArgs),
+    /// Print a service's OpenAPI document
+    Openapi(OpenapiArgs),
     /// Run the embedded PostgreSQL alone, or around a command
     Postgres(PostgresArgs),
 }
@@ -113,6 +124,14 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             telemetry::start(&loaded.config.log)?;
             Database::open(&loaded.config).await?.close().await;
         }
+        Command::Admin { settings, admin } => {
+            let loaded = config::load(&settings.overrides())?;
+            let database = Database::open_beside(&loaded.config).await?;
+            let outcome =
+                admin_command::run(&admin, &database.pool, &Clock::system(), &mut std::io::stdout()).await;
+            database.close().await;
+            outcome?;
+        }
         Command::Simulator(args) => {
             let loaded = config::load(&Overrides::from_process(None))?;
             anyhow::ensure!(
@@ -134,6 +153,9 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Doctor(args) => {
             let loaded = config::load(&args.overrides())?;
             return doctor::run(&loaded.config, &mut std::io::stdout()).await;
+        }
+        Command::Openapi(args) => {
+            openapi_command::run(&args, &node::services::descriptions(), &mut std::io::stdout())?;
         }
         Command::Postgres(args) => return postgres_command::run(args).await,
     }

@@ -8,7 +8,7 @@ mod banner;
 pub mod database;
 pub mod services;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -25,7 +25,8 @@ use crate::actors::channel::{ChannelContext, ChannelSettings, Lease, Partitions}
 use crate::actors::clients::{AiClient, CaseClient};
 use crate::actors::partition::{Drain, Partition};
 use crate::actors::sender::Sender;
-use crate::actors::{ai, case, intake, supervision};
+use crate::actors::{ai as ai_actor, case, intake, supervision};
+use crate::admin_command;
 use crate::ai::service::AiService;
 use crate::clock::Clock;
 use crate::config::secrets::Secrets;
@@ -34,6 +35,7 @@ use crate::dialogue::turn::OfficeVoice;
 use crate::http::listener::Listening;
 use crate::ids::{Epoch, NodeId, PartitionId};
 use crate::metrics::Metrics;
+use crate::samples;
 use crate::simulator::{self, Simulator};
 use crate::store::channel::leases;
 use crate::store::embedded::create_data_dir;
@@ -114,13 +116,19 @@ impl Node {
         let metrics = Metrics::new().context("metrics")?;
         let pool = database.pool.clone();
 
-        let first_password = false;
+        let first_password = admin_command::ensure_first_admin(&pool, &clock, &secrets.get("admin_password"))
+            .await
+            .context("the first account could not be made")?;
+        if config.environment == Environment::Development {
+            samples::load(&pool).await.context("the sample office could not be loaded")?;
+        }
         let simulator = start_simulator(config, &clock).await?;
         let (epochs, lease) = background::acquire_leases(&pool, id, database.is_ours_alone()).await?;
         metrics.partitions_owned.with_label_values(&[] as &[&str]).set(epochs.len() as i64);
 
-        let partitions =
-            start_actors(config, &clock, &metrics, &pool, &epochs, &lease, simulator.as_ref()).await?;
+        let ai = AiService::new(pool.clone(), Duration::from_millis(config.ai.turn_deadline_ms));
+        let beginning = Beginning { config, clock: &clock, metrics: &metrics, pool: &pool, ai: &ai };
+        let partitions = start_actors(&beginning, &epochs, &lease, simulator.as_ref()).await?;
         let (intake, queue) =
             intake::queue(config.intake.queue, config.intake.max_batch_rows, metrics.clone());
         let writer = {
@@ -140,6 +148,7 @@ impl Node {
             clock: &clock,
             metrics: &metrics,
             pool: &pool,
+            ai: &ai,
             intake,
             partitions: &partitions,
             draining: &draining,
@@ -208,15 +217,22 @@ async fn start_simulator(config: &Config, clock: &Clock) -> anyhow::Result<Optio
     Ok(Some(simulator::start(settings).await.context("the simulator could not be started")?))
 }
 
+/// What a starting node has before its actors.
+struct Beginning<'a> {
+    config: &'a Config,
+    clock: &'a Clock,
+    metrics: &'a Metrics,
+    pool: &'a sqlx::PgPool,
+    ai: &'a AiService,
+}
+
 async fn start_actors(
-    config: &Config,
-    clock: &Clock,
-    metrics: &Metrics,
-    pool: &sqlx::PgPool,
-    epochs: &std::collections::HashMap<PartitionId, Epoch>,
+    beginning: &Beginning<'_>,
+    epochs: &HashMap<PartitionId, Epoch>,
     lease: &Lease,
     simulator: Option<&Simulator>,
 ) -> anyhow::Result<Partitions> {
+    let Beginning { config, clock, metrics, pool, ai } = *beginning;
     let arbiters = supervision::arbiters()?;
     let home = arbiters.first().context("no arbiter")?;
     let gone = || anyhow::anyhow!("an arbiter ended while the node started");
@@ -241,9 +257,8 @@ async fn start_actors(
         .ok_or_else(gone)?
     };
     let ai = {
-        let service = AiService::new(pool.clone(), Duration::from_millis(config.ai.turn_deadline_ms));
-        let concurrency = config.ai.concurrency;
-        supervision::spawn_on(home, "ai", metrics, move || ai::Ai::new(service, concurrency))
+        let (service, concurrency) = (ai.clone(), config.ai.concurrency);
+        supervision::spawn_on(home, "ai", metrics, move || ai_actor::Ai::new(service, concurrency))
             .await
             .ok_or_else(gone)?
     };

@@ -13,6 +13,7 @@ pub mod ai;
 pub mod case;
 pub mod channel;
 pub mod common;
+pub mod dashboard;
 pub mod extract;
 pub mod guard;
 pub mod health;

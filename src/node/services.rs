@@ -10,15 +10,17 @@ use sqlx::PgPool;
 
 use crate::actors::channel::Partitions;
 use crate::actors::intake::Intake;
+use crate::ai::service::AiService;
 use crate::clock::Clock;
 use crate::config::secrets::Secrets;
 use crate::config::{Config, Role};
 use crate::http::channel::ChannelState;
+use crate::http::dashboard::{DashboardState, ServiceUrls};
 use crate::http::extract::BodyLimit;
 use crate::http::guard::InternalKeys;
 use crate::http::health::Readiness;
 use crate::http::listener::{Listening, Service, Shared, listen};
-use crate::http::{case, channel, notification}; //TEMP
+use crate::http::{ai, case, channel, dashboard, notification};
 use crate::http_client;
 use crate::metrics::Metrics;
 use crate::whatsapp::signature::Verifier;
@@ -33,6 +35,7 @@ pub(super) struct Parts<'a> {
     pub clock: &'a Clock,
     pub metrics: &'a Metrics,
     pub pool: &'a PgPool,
+    pub ai: &'a AiService,
     pub intake: Intake,
     pub partitions: &'a Partitions,
     pub draining: &'a Arc<AtomicBool>,
@@ -40,7 +43,13 @@ pub(super) struct Parts<'a> {
 
 /// All services as they are without a node; for their OpenAPI documents.
 pub fn descriptions() -> Vec<Service> {
-    vec![channel::description(), case::description(), notification::description()]
+    vec![
+        channel::description(),
+        ai::description(),
+        case::description(),
+        notification::description(),
+        dashboard::description(),
+    ]
 }
 
 /// Starts the listeners of this node's roles; the dashboard last, as it must know where the others are.
@@ -57,8 +66,10 @@ pub(super) fn listen_all(parts: &Parts<'_>) -> anyhow::Result<Vec<Listening>> {
     let mut listeners: Vec<Listening> = Vec::new();
     for (role, bind, workers) in [
         (Role::Channel, config.channel.bind, cores),
+        (Role::Ai, config.ai.bind, 1),
         (Role::Case, config.case.bind, 1),
         (Role::Notification, config.notification.bind, 1),
+        (Role::Dashboard, config.dashboard.bind, 1),
     ] {
         if config.has(role) {
             let service = service(role, parts, &listeners)?;
@@ -88,6 +99,27 @@ fn service(role: Role, parts: &Parts<'_>, up: &[Listening]) -> anyhow::Result<Se
             pool: parts.pool.clone(),
             clock: parts.clock.clone(),
         }),
-        _ => anyhow::bail!("later"),
+        Role::Ai => ai::service(parts.ai.clone()),
+        Role::Dashboard => {
+            let url = |name: &str, setting: SocketAddr| {
+                let address =
+                    up.iter().find(|listener| listener.name == name).map_or(setting, |found| found.address);
+                reqwest::Url::parse(&format!("http://{address}"))
+            };
+            dashboard::service(DashboardState {
+                pool: parts.pool.clone(),
+                clock: parts.clock.clone(),
+                session_key: parts.secrets.get("session_key"),
+                session_hours: config.dashboard.session_hours,
+                environment: config.environment,
+                services: ServiceUrls {
+                    channel: url("channel", config.channel.bind)?,
+                    case: url("case", config.case.bind)?,
+                    internal_key: config.internal.api_keys.first().cloned().unwrap_or_default(),
+                },
+                http: http_client::builder(SERVICE_TIMEOUT).build()?,
+                metrics: parts.metrics.clone(),
+            })
+        }
     })
 }

@@ -15,6 +15,8 @@ use std::time::Duration;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
+pub mod dashboard;
+
 pub use jiff_sqlx::{Date, Timestamp as Timestamptz};
 
 /// All schemas' migrations, compiled in.
