@@ -15,6 +15,7 @@ use super::{ChannelState, find_conversation};
 use crate::http::extract::{ApiJson, ApiPath};
 use crate::http::problem::Problem;
 use crate::ids::{ConversationId, MessageId};
+use crate::metrics::Metrics;
 use crate::store::channel::takeover::{self, Start, TakeoverError};
 
 /// How long the acknowledgement waits for bot messages whose call is under way.
@@ -55,6 +56,7 @@ pub(super) struct StartAnswer {
 #[post("/takeover/{id}/start")]
 pub(super) async fn start(
     state: web::Data<ChannelState>,
+    metrics: web::Data<Metrics>,
     id: ApiPath<String>,
     request: ApiJson<StartRequest>,
 ) -> Result<HttpResponse, Problem> {
@@ -67,6 +69,7 @@ pub(super) async fn start(
         force: request.force,
     };
     let started = takeover::start(&state.pool, &start).await?;
+    metrics.takeover_cancelled.inc_by(started.cancelled);
     fail::fail_point!("takeover::before_answer");
     // The transaction has decided already; the wake-up only makes the actor drop its AI work.
     state.partitions.wake(conversation, "hint");

@@ -110,7 +110,6 @@ pub async fn abandon_claims(pool: &PgPool, id: ConversationId, epoch: Epoch) -> 
 
 /// The call succeeded. A status that was faster is kept; statuses that came before the `wamid` was known are applied.
 pub async fn mark_sent(pool: &PgPool, id: MessageId, wamid: &str) -> Result<(), StoreError> {
-    let mut transaction = pool.begin().await?;
     sqlx::query!(
         "WITH early AS (DELETE FROM gc_channel.early_statuses WHERE wamid = $2 RETURNING status, errors, at),
               best AS (SELECT status, errors, at FROM early ORDER BY gc_channel.status_rank(status) DESC LIMIT 1),
@@ -130,9 +129,8 @@ pub async fn mark_sent(pool: &PgPool, id: MessageId, wamid: &str) -> Result<(), 
         wamid,
         Uuid::now_v7()
     )
-    .execute(&mut *transaction)
+    .execute(pool)
     .await?;
-    transaction.commit().await?;
     Ok(())
 }
 
