@@ -1,6 +1,13 @@
 //! A fresh, migrated database for one test, dropped with it. `TEST_DATABASE_URL` names a server and a user who may
 //! create databases.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on fails"
+)]
+
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 
