@@ -119,6 +119,21 @@ pub struct Coordinates {
     pub longitude: f64,
 }
 
+impl Coordinates {
+    /// Both or none: half a point on the earth is a mistake.
+    ///
+    /// # Errors
+    /// The name of the half that is missing.
+    pub fn from_parts(latitude: Option<f64>, longitude: Option<f64>) -> Result<Option<Self>, &'static str> {
+        match (latitude, longitude) {
+            (Some(latitude), Some(longitude)) => Ok(Some(Coordinates { latitude, longitude })),
+            (None, None) => Ok(None),
+            (Some(_), None) => Err("longitude"),
+            (None, Some(_)) => Err("latitude"),
+        }
+    }
+}
+
 /// Longest texts that are taken, in characters; the errors name the field and the limit.
 pub mod limits {
     pub const DESKRIPSI: usize = 10_000;

@@ -141,11 +141,7 @@ impl Handler<ListComplaints> for Case {
             let limit = call.limit.clamp(1, MAX_LIST);
             let page = read::list(&desk.pool, &filter, None, limit).await.map_err(call_error)?;
             let names = desk.category_names().await?;
-            let mut reported = Vec::with_capacity(page.items.len());
-            for complaint in page.items {
-                reported.push(as_reported(complaint, &names, None));
-            }
-            Ok(reported)
+            Ok(page.items.into_iter().map(|complaint| as_reported(complaint, &names, None)).collect())
         })
     }
 }
@@ -204,16 +200,9 @@ fn accept(call: CreateComplaint) -> Result<create::NewComplaint, Refusal> {
             .unwrap_or_default();
         return Err(Refusal::Invalid { field, message });
     }
-    let half = |field: &str| Refusal::Invalid {
-        field: field.into(),
-        message: "latitude and longitude go together".into(),
-    };
-    let coordinates = match (call.latitude, call.longitude) {
-        (Some(latitude), Some(longitude)) => Some(Coordinates { latitude, longitude }),
-        (None, None) => None,
-        (Some(_), None) => return Err(half("longitude")),
-        (None, Some(_)) => return Err(half("latitude")),
-    };
+    let coordinates = Coordinates::from_parts(call.latitude, call.longitude).map_err(|missing| {
+        Refusal::Invalid { field: missing.into(), message: "latitude and longitude go together".into() }
+    })?;
     Ok(create::NewComplaint {
         person_id: Some(call.person_id),
         wa_user_id: call.wa_user_id,

@@ -73,7 +73,7 @@ pub struct ReportedComplaint {
     pub urgency: Urgency,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
-    /// The newest word of the office that the citizen may read.
+    /// The newest word of the office that the citizen may read; lists go without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_note: Option<String>,
 }

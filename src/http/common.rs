@@ -5,6 +5,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{ETAG, HeaderValue, IF_MATCH};
 
 use super::problem::Problem;
+use crate::complaint::Coordinates;
 use crate::store::StoreError;
 use crate::store::page::Cursor;
 
@@ -67,31 +68,27 @@ pub fn cursor(text: Option<&str>) -> Result<Option<Cursor>, Problem> {
 }
 
 /// A `garde` rule: a text of nothing but blanks says nothing.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature of a garde rule")]
 pub fn not_blank(text: &str, _: &()) -> garde::Result {
     if text.trim().is_empty() { Err(garde::Error::new("must not be empty")) } else { Ok(()) }
 }
 
 /// The same for a text that may be absent.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature of a garde rule")]
-#[expect(clippy::ref_option, reason = "the signature of a garde rule")]
 pub fn not_blank_if_given(text: &Option<String>, context: &()) -> garde::Result {
     text.as_deref().map_or(Ok(()), |text| not_blank(text, context))
 }
 
-/// Both or none: half a point on the earth is a mistake.
+/// The point that two optional numbers name.
 ///
 /// # Errors
 /// 422 naming the half that is missing.
-pub fn coordinates(
-    latitude: Option<f64>,
-    longitude: Option<f64>,
-) -> Result<Option<crate::complaint::Coordinates>, Problem> {
-    match (latitude, longitude) {
-        (Some(latitude), Some(longitude)) => Ok(Some(crate::complaint::Coordinates { latitude, longitude })),
-        (None, None) => Ok(None),
-        (Some(_), None) => Err(Problem::field("longitude", "must be given together with latitude")),
-        (None, Some(_)) => Err(Problem::field("latitude", "must be given together with longitude")),
+pub fn coordinates(latitude: Option<f64>, longitude: Option<f64>) -> Result<Option<Coordinates>, Problem> {
+    Coordinates::from_parts(latitude, longitude)
+        .map_err(|missing| Problem::field(missing, "latitude and longitude go together"))
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        store_failure(&error)
     }
 }
 
@@ -104,10 +101,14 @@ pub fn store_failure(error: &StoreError) -> Problem {
         }
         StoreError::Refused(source) | StoreError::Statement(source) => {
             // The server's message may quote values; its code and constraint do not.
-            let database = source.as_database_error();
-            let code = database.and_then(|database| database.code()).unwrap_or_default();
-            let constraint = database.and_then(|database| database.constraint()).unwrap_or_default();
-            tracing::error!(sqlstate = %code, constraint, "statement failed");
+            match source.as_database_error() {
+                Some(database) => {
+                    let code = database.code().unwrap_or_default();
+                    let constraint = database.constraint().unwrap_or_default();
+                    tracing::error!(sqlstate = %code, constraint, "statement failed");
+                }
+                None => tracing::error!(error = %source, "statement failed"),
+            }
             Problem::internal()
         }
         StoreError::Corrupt(what) => {

@@ -2,7 +2,7 @@
 //!
 //! - [`listener`]: a service becomes a listening server
 //! - [`guard`]: request ids, logging, metrics, the internal key
-//! - [`ai`], [`case`], [`notification`]: services
+//! - [`channel`], [`ai`], [`case`], [`notification`], [`dashboard`]: the services
 //! - [`common`]: keys, versions and cursors of requests; the store's failures
 //! - [`methods`]: 405 for methods a path does not take
 //! - [`extract`]: bodies, queries and paths become domain types
@@ -11,7 +11,9 @@
 
 pub mod ai;
 pub mod case;
+pub mod channel;
 pub mod common;
+pub mod dashboard;
 pub mod extract;
 pub mod guard;
 pub mod health;

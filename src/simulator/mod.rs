@@ -184,6 +184,11 @@ impl Simulator {
         format!("http://{}", self.address)
     }
 
+    /// Sends webhooks to `url` from now on, repetitions too; `None`: nowhere.
+    pub fn set_webhook_url(&self, url: Option<String>) {
+        self.shared.with_world(|world| world.webhook_url = url);
+    }
+
     /// Answers whoever waits, ends deliveries, and closes. Returns when nothing of it is left.
     pub async fn stop(self) {
         self.shared.stopping.cancel();

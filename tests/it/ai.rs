@@ -1,7 +1,5 @@
 //! The AI service against a real PostgreSQL: documents in and out, search, understanding, the actor and HTTP.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -26,7 +24,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::support::database::{TestDatabase, fresh_database};
+use crate::support::database::TestDatabase;
 
 const KEY: &str = "test-key-0123456789";
 
@@ -51,7 +49,7 @@ fn document(source_id: Uuid, version: i32, content: &str) -> Document {
 
 #[actix_web::test]
 async fn the_sample_office_is_loaded_once() {
-    let database = fresh_database().await;
+    let database = TestDatabase::create().await;
     let first = samples::load(&database.pool).await.unwrap();
     assert_eq!((first.added, first.left_alone), (9, 0));
     let counts = store::counts(&database.pool).await.unwrap();
@@ -92,7 +90,7 @@ const QUESTIONS: &[(&str, &str, &str)] = &[
 
 #[actix_web::test]
 async fn questions_find_the_passage_that_answers_them() {
-    let database = fresh_database().await;
+    let database = TestDatabase::create().await;
     samples::load(&database.pool).await.unwrap();
     let service = service(&database.pool);
     let mut wrong = Vec::new();
@@ -115,7 +113,7 @@ async fn questions_find_the_passage_that_answers_them() {
 
 #[actix_web::test]
 async fn what_the_documents_do_not_know_is_not_answered() {
-    let database = fresh_database().await;
+    let database = TestDatabase::create().await;
     samples::load(&database.pool).await.unwrap();
     let service = service(&database.pool);
     for question in [
@@ -137,7 +135,7 @@ async fn what_the_documents_do_not_know_is_not_answered() {
 
 #[actix_web::test]
 async fn a_newer_version_replaces_an_older_one_and_never_the_other_way_round() {
-    let database = fresh_database().await;
+    let database = TestDatabase::create().await;
     let service = service(&database.pool);
     let id = Uuid::now_v7();
     let found = async |words: &str| service.search(words, None, 5).await.unwrap().len();
@@ -166,7 +164,7 @@ async fn a_newer_version_replaces_an_older_one_and_never_the_other_way_round() {
 
 #[actix_web::test]
 async fn writers_at_once_leave_the_passages_of_one_version_the_newest() {
-    let database = fresh_database().await;
+    let database = TestDatabase::create().await;
     let service = service(&database.pool);
     let id = Uuid::now_v7();
     let writes = (1..=12).map(|version| {
@@ -185,7 +183,7 @@ async fn writers_at_once_leave_the_passages_of_one_version_the_newest() {
 
 #[actix_web::test]
 async fn a_misspelt_question_and_hostile_characters_are_searched_safely() {
-    let database = fresh_database().await;
+    let database = TestDatabase::create().await;
     let service = service(&database.pool);
     let hostile =
         document(Uuid::now_v7(), 1, "Syarat\u{0} perpanjangan reklame' OR 1=1; DROP TABLE x; -- <b>");
@@ -199,7 +197,7 @@ async fn a_misspelt_question_and_hostile_characters_are_searched_safely() {
 
 #[actix_web::test]
 async fn the_actor_understands_within_its_deadline_and_stops_when_nobody_waits() {
-    let database = fresh_database().await;
+    let database = TestDatabase::create().await;
     samples::load(&database.pool).await.unwrap();
     let spawn = |service: AiService, concurrency| {
         let context: Context<Ai> = Context::new();
@@ -246,7 +244,7 @@ struct Running {
 }
 
 async fn running() -> Running {
-    let database = fresh_database().await;
+    let database = TestDatabase::create().await;
     samples::load(&database.pool).await.unwrap();
     let shared = Shared {
         keys: web::Data::new(InternalKeys::new(&[KEY.into()])),

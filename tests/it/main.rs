@@ -1,6 +1,21 @@
-//! Integration tests: one binary, so that it is linked once.
+//! Integration tests: against a real PostgreSQL and over real HTTP. One binary, so that it is linked once.
+//!
+//! `TEST_DATABASE_URL` names a server where databases may be created, as `postgres://user:password@host:port/postgres`.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on must fail"
+)]
 
 mod ai;
+mod case;
+mod case_actor;
+mod case_http;
+mod dashboard;
 mod embedded;
+mod notification;
+mod openapi;
 mod simulator;
 mod support;

@@ -255,6 +255,16 @@ impl EmbeddedPostgres {
     }
 }
 
+/// How to connect to the server that another process runs for `data_dir`, if there seems to be one: what its
+/// `postmaster.pid` says (its fourth line is the port, its fifth the socket's folder).
+pub fn running_elsewhere(data_dir: &Path, database: &str) -> Option<PgConnectOptions> {
+    let text = std::fs::read_to_string(data_dir.join("postgres/cluster/postmaster.pid")).ok()?;
+    let mut lines = text.lines().skip(3).map(str::trim);
+    let (port, socket) = (lines.next()?.parse().ok()?, lines.next().filter(|folder| !folder.is_empty())?);
+    let options = PgConnectOptions::new_without_pgpass().socket(socket).port(port);
+    Some(options.username(SUPERUSER).database(database).ssl_mode(PgSslMode::Disable))
+}
+
 fn check_database_name(name: &str) -> Result<(), EmbeddedError> {
     let starts_well = name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_');
     let is_plain = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');

@@ -1,0 +1,124 @@
+//! The dashboard service: the officers' web application, its API and its sessions.
+//!
+//! - [`access`]: who may call what, in one table; the guard that every `/api` request passes
+//! - [`session`]: signing in and out, passwords, one's own sessions
+//! - [`token`]: the cookie and what is in it
+//! - [`overview`], [`complaints`], [`conversations`]: what officers look at
+//! - [`services`]: calls to the other services through their HTTP contracts, and nothing else
+//! - [`office`]: the office's profile, for the other services
+//! - [`pages`]: the built web application
+//!
+//! Never reads another service's tables, whether or not it shares their process.
+
+pub mod access;
+pub mod complaints;
+pub mod conversations;
+pub mod office;
+pub mod overview;
+mod pages;
+pub mod services;
+pub mod session;
+mod token;
+
+use std::sync::Arc;
+
+use actix_web::middleware::from_fn;
+use actix_web::web;
+use secrecy::SecretString;
+use sqlx::PgPool;
+use utoipa_actix_web::scope;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::guard;
+use super::listener::Service;
+use super::problem::Problem;
+use crate::clock::Clock;
+use crate::config::Environment;
+use crate::metrics::Metrics;
+use crate::passwords::PasswordError;
+use crate::store::StoreError;
+pub use services::ServiceUrls;
+
+/// What the dashboard's handlers need. Cheap to clone.
+#[derive(Clone)]
+pub struct DashboardState {
+    pub pool: PgPool,
+    pub clock: Clock,
+    /// Signs the sessions' tokens.
+    pub session_key: SecretString,
+    /// Hours that a session lasts without use.
+    pub session_hours: u64,
+    pub environment: Environment,
+    /// Where the other services are, and the key they ask for.
+    pub services: ServiceUrls,
+    pub http: reqwest::Client,
+    pub metrics: Metrics,
+}
+
+/// The service with its state.
+pub fn service(state: DashboardState) -> Service {
+    let state = web::Data::new(state);
+    Service {
+        state: Arc::new(move |config| {
+            config.app_data(state.clone());
+        }),
+        ..description()
+    }
+}
+
+/// The service without state: enough for its OpenAPI document.
+pub fn description() -> Service {
+    Service {
+        name: "dashboard",
+        description: "The officers' web application: sessions, complaints and conversations as officers see them.",
+        routes,
+        state: Arc::new(|_| {}),
+        pages: pages::routes,
+    }
+}
+
+fn routes(config: &mut ServiceConfig<'_>) {
+    config
+        .service(
+            scope::scope("/internal").wrap(from_fn(guard::require_internal_key)).service(office::get_office),
+        )
+        .service(
+            scope::scope("/api")
+                .wrap(from_fn(access::guard))
+                .service(session::sign_in)
+                .service(session::current_session)
+                .service(session::sign_out)
+                .service(session::change_password)
+                .service(session::list_sessions)
+                .service(session::revoke_session)
+                .service(overview::get_overview)
+                .service(complaints::list_complaints)
+                .service(complaints::get_complaint)
+                .service(conversations::list_conversations)
+                .service(conversations::list_messages),
+        );
+}
+
+/// A failed statement as a problem: logged here, told without its words.
+fn store_problem(error: StoreError) -> Problem {
+    match error {
+        StoreError::Unavailable(cause) => {
+            tracing::warn!(error = %cause, "the database is unavailable");
+            Problem::unavailable("the database does not answer; please try again").with("service", "database")
+        }
+        error => {
+            tracing::error!(%error, cause = ?std::error::Error::source(&error), "a statement failed");
+            Problem::internal()
+        }
+    }
+}
+
+fn password_problem(error: PasswordError) -> Problem {
+    match error {
+        PasswordError::Busy => Problem::unavailable("many people are signing in; please try again"),
+        error @ PasswordError::Failed(_) => {
+            tracing::error!(%error, "a password could not be processed");
+            Problem::internal()
+        }
+    }
+}
