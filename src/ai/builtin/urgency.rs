@@ -48,25 +48,11 @@ const NOW: &[&str] = &[
 ];
 
 /// Look-alikes that even "now" does not override: they are questions and papers.
+#[rustfmt::skip]
 const NEVER: &[&str] = &[
-    "bagaimana cara",
-    "syarat",
-    "surat keterangan",
-    "surat",
-    "jika",
-    "apabila",
-    "seandainya",
-    "simulasi",
-    "sosialisasi",
-    "pelatihan",
-    "nomor darurat",
-    "nomor telepon",
-    "kontak darurat",
-    "prosedur",
-    "bantuan korban",
-    "takut",
-    "mencegah",
-    "pencegahan",
+    "bagaimana cara", "syarat", "surat keterangan", "surat", "jika", "apabila", "seandainya", "simulasi",
+    "sosialisasi", "pelatihan", "nomor darurat", "nomor telepon", "kontak darurat", "prosedur",
+    "bantuan korban", "takut", "mencegah", "pencegahan",
 ];
 
 /// How soon somebody must act on these sentences.
