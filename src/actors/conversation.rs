@@ -22,7 +22,7 @@ use super::channel::ChannelContext;
 use super::partition::{Handled, MayLeave, Partition};
 use super::sender::ShowTyping;
 use super::supervision;
-use crate::ai::builtin;
+use crate::ai::builtin::urgency;
 use crate::dialogue::batching::{self, Decision, Pace, Waiting};
 use crate::ids::{ConversationId, Epoch};
 use crate::store::StoreError;
@@ -321,7 +321,7 @@ fn waiting(message: &InboxMessage) -> Waiting {
     let text = message.text.as_deref();
     let pace = match batching::pace_of(&message.kind, text) {
         Pace::Immediate => Pace::Immediate,
-        _ if text.is_some_and(builtin::is_emergency) => Pace::Immediate,
+        _ if text.is_some_and(urgency::is_emergency) => Pace::Immediate,
         pace => pace,
     };
     Waiting { received_at: message.received_at, pace }

@@ -173,6 +173,12 @@ impl Turn<'_> {
         if understanding.wants(Intent::CancelComplaint) {
             return self.cancel();
         }
+        if understanding.wants(Intent::UpdateComplaint) && self.draft_is_closed() {
+            // A filed complaint is changed by an officer; the citizen's words are in the conversation.
+            self.says.push(phrases::changed_by_officer(self.language));
+            self.hand_over = Some("the citizen wants to change a filed complaint".into());
+            return;
+        }
         let asks_status = understanding.wants(Intent::CheckStatus) || understanding.wants(Intent::History);
         if asks_status {
             self.tell_status();
@@ -224,7 +230,7 @@ impl Turn<'_> {
     }
 
     fn cancel(&mut self) {
-        if self.state.draft.as_ref().is_some_and(|draft| !draft.submitted) {
+        if !self.draft_is_closed() {
             self.state.draft = None;
             return self.says.push(phrases::draft_dropped(self.language));
         }
@@ -275,11 +281,14 @@ impl Turn<'_> {
         phrases::quoted(self.language, &shortened(&passage.text), &passage.source_title)
     }
 
+    fn draft_is_closed(&self) -> bool {
+        self.state.draft.as_ref().is_none_or(|draft| draft.submitted)
+    }
+
     /// A complaint is being made, or went on being made.
     fn concerns_a_complaint(&self) -> bool {
         let understanding = self.input.understanding;
-        let draft_open = self.state.draft.as_ref().is_some_and(|draft| !draft.submitted);
-        let adds_to_draft = draft_open
+        let adds_to_draft = !self.draft_is_closed()
             && (understanding.slots.alamat.is_some()
                 || understanding.slots.deskripsi.is_some()
                 || understanding.slots.kategori.is_some()
@@ -570,6 +579,22 @@ mod tests {
             outcome.hand_over.is_some() && text_of(&outcome).contains("teruskan ke petugas"),
             "{outcome:?}"
         );
+    }
+
+    #[test]
+    fn a_filed_complaint_is_changed_by_an_officer() {
+        let slots = Slots { alamat: Some("Jl. Mawar".into()), ..Slots::default() };
+        let outcome = turn(
+            DialogueState::default(),
+            &said("x"),
+            &understood(&[Intent::UpdateComplaint], slots.clone()),
+        );
+        assert!(outcome.hand_over.is_some() && text_of(&outcome).contains("petugas"), "{outcome:?}");
+        let state =
+            DialogueState { draft: Some(Draft::new(DraftId::new(), now())), ..DialogueState::default() };
+        let outcome = turn(state, &said("x"), &understood(&[Intent::UpdateComplaint], slots));
+        assert_eq!(outcome.hand_over, None);
+        assert_eq!(outcome.state.draft.and_then(|draft| draft.alamat).as_deref(), Some("Jl. Mawar"));
     }
 
     #[test]

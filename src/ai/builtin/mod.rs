@@ -39,12 +39,6 @@ pub fn understand(request: &UnderstandRequest) -> Understanding {
     read(request).understanding
 }
 
-/// Whether somebody must act on this text now; fast enough to be asked of every message as it arrives.
-pub fn is_emergency(text: &str) -> bool {
-    let bounded = bounded(&[text.to_owned()]).join("\n");
-    urgency::of(&normalise::sentences(&bounded)) == Urgency::Emergency
-}
-
 /// [`understand`] with the scores, for the trace.
 pub fn read(request: &UnderstandRequest) -> Reading {
     let texts = bounded(&request.texts);

@@ -62,8 +62,11 @@ pub fn of(sentences: &[Sentence]) -> Urgency {
 }
 
 /// Whether this text by itself tells of an emergency; for deciding how long to wait for more.
+///
+/// Reads the first 2,000 characters: it is asked of every waiting message, and nobody writes that much in danger.
 pub fn is_emergency(text: &str) -> bool {
-    sentences(text).iter().any(tells_emergency)
+    let head: String = text.chars().take(2000).collect();
+    sentences(&head).iter().any(tells_emergency)
 }
 
 fn tells_emergency(sentence: &Sentence) -> bool {
