@@ -3,8 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
 macro_rules! uuid_id {
@@ -114,6 +117,104 @@ pub struct Epoch(pub i64);
 #[serde(transparent)]
 pub struct Version(pub i64);
 
+/// The number of a complaint, `LAP-YYYYMMDD-NNN`: the office's local day and the count of that day, three digits
+/// that grow when a day has more. Read leniently (citizens type it), written strictly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct LapId {
+    day: Date,
+    number: u32,
+}
+
+/// What was given is not a complaint's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a complaint number; they look like LAP-20260102-003")]
+pub struct InvalidLapId;
+
+impl LapId {
+    /// Numbers have at most six digits.
+    const MAX_NUMBER: u32 = 999_999;
+
+    /// The `number`th complaint of `day`, counted from 1.
+    ///
+    /// # Errors
+    /// When the number is 0 or has more than six digits, or the year more than four.
+    pub fn new(day: Date, number: u32) -> Result<Self, InvalidLapId> {
+        let fits = (1..=Self::MAX_NUMBER).contains(&number) && (0..=9999).contains(&day.year());
+        if fits { Ok(LapId { day, number }) } else { Err(InvalidLapId) }
+    }
+
+    /// The office's local day on which it was given.
+    pub fn day(self) -> Date {
+        self.day
+    }
+
+    /// Its place among the complaints of that day, from 1.
+    pub fn number(self) -> u32 {
+        self.number
+    }
+}
+
+impl fmt::Display for LapId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (year, month, day) = (self.day.year(), self.day.month(), self.day.day());
+        write!(f, "LAP-{year:04}{month:02}{day:02}-{:03}", self.number)
+    }
+}
+
+impl FromStr for LapId {
+    type Err = InvalidLapId;
+
+    /// Case, spaces and the kind of dash do not matter, nor whether the parts are joined at all.
+    fn from_str(text: &str) -> Result<Self, InvalidLapId> {
+        if text.len() > 64 {
+            return Err(InvalidLapId);
+        }
+        let separators = |character: char| {
+            character.is_whitespace() || "-\u{2010}\u{2011}\u{2012}\u{2013}\u{2014}_/.".contains(character)
+        };
+        let bare: String = text.chars().filter(|character| !separators(*character)).collect();
+        let digits = bare
+            .get(..3)
+            .filter(|prefix| prefix.eq_ignore_ascii_case("LAP"))
+            .and_then(|_| bare.get(3..))
+            .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
+            .ok_or(InvalidLapId)?;
+        let (day, number) = digits.split_at_checked(8).ok_or(InvalidLapId)?;
+        let part =
+            |range| day.get(range).and_then(|digits: &str| digits.parse::<i16>().ok()).ok_or(InvalidLapId);
+        let (month, day_of_month) = (part(4..6)? as i8, part(6..8)? as i8);
+        let day = Date::new(part(0..4)?, month, day_of_month).map_err(|_| InvalidLapId)?;
+        LapId::new(day, number.parse().map_err(|_| InvalidLapId)?)
+    }
+}
+
+impl TryFrom<String> for LapId {
+    type Error = InvalidLapId;
+    fn try_from(text: String) -> Result<Self, InvalidLapId> {
+        text.parse()
+    }
+}
+
+impl PartialSchema for LapId {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some("^LAP-[0-9]{8}-[0-9]{3,6}$"))
+            .examples(["LAP-20260102-003"])
+            .build()
+            .into()
+    }
+}
+
+impl ToSchema for LapId {}
+
+impl From<LapId> for String {
+    fn from(id: LapId) -> String {
+        id.to_string()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,5 +228,45 @@ mod tests {
             counts[usize::from(PartitionId::of(ConversationId::new()).0)] += 1;
         }
         assert!(counts.iter().all(|count| (800..1200).contains(count)), "{counts:?}");
+    }
+
+    #[test]
+    fn complaint_numbers_are_read_leniently_and_written_strictly() {
+        for (given, read) in [
+            ("LAP-20260102-003", "LAP-20260102-003"),
+            (" lap-20260102-003\n", "LAP-20260102-003"),
+            ("Lap 20260102 3", "LAP-20260102-003"),
+            ("lap20260102003", "LAP-20260102-003"),
+            ("LAP\u{2013}20260102\u{2014}1000", "LAP-20260102-1000"),
+            ("LAP-20240229-999999", "LAP-20240229-999999"),
+        ] {
+            assert_eq!(given.parse::<LapId>().unwrap().to_string(), read, "{given:?}");
+        }
+        for refused in [
+            "",
+            "LAP",
+            "LAP-20260102",
+            "LAP-20260102-",
+            "LAP-20260102-000",
+            "LAP-20260230-001",
+            "LAP-20261301-001",
+            "LAP-2026010-001",
+            "TKT-20260102-001",
+            "LAP-20260102-1000000",
+            "LAP-20260102-99999999999",
+            "LÀP-20260102-001",
+            "LAP-20260102-٠٠١",
+            "é",
+            "LAP-20260102-001; DROP TABLE",
+        ] {
+            assert_eq!(refused.parse::<LapId>(), Err(InvalidLapId), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn complaint_numbers_sort_as_they_were_given() {
+        let read = |text: &str| text.parse::<LapId>().unwrap();
+        assert!(read("LAP-20260102-999") < read("LAP-20260102-1000"));
+        assert!(read("LAP-20260102-1000") < read("LAP-20260103-001"));
     }
 }

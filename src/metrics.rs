@@ -37,6 +37,8 @@ pub struct Metrics {
     pub sends: IntCounterVec,
     /// Bot rows cancelled by a takeover.
     pub takeover_cancelled: IntCounter,
+    /// Calls to the case actor (`call`; `outcome`: answered, refused, unavailable).
+    pub case_calls: IntCounterVec,
     /// Partitions owned by this node.
     pub partitions_owned: IntGaugeVec,
 }
@@ -89,6 +91,7 @@ impl Metrics {
                 "Conversations parked for people to look at",
             )?,
             sends: counters("sends_total", "Calls that send a message to Meta", &["class"])?,
+            case_calls: counters("case_calls_total", "Calls to the case actor", &["call", "outcome"])?,
             takeover_cancelled: single("takeover_cancelled_total", "Bot messages cancelled by a takeover")?,
             active_conversations,
             partitions_owned,

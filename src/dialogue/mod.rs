@@ -1,5 +1,17 @@
 //! What a conversation decides: pure functions of (state, input, now). No I/O, no clock, no actix, no tokio.
 //!
+//! - [`batching`]: when is it the bot's turn?
 //! - [`understanding`]: what the AI service hands in
+//! - [`turn`]: one turn: a new state, at most one reply, effects
+//! - [`answers`]: what the answer of an effect means
+//! - [`state`]: what is remembered between turns
+//! - [`reply`]: what is said
+//! - [`phrases`]: every sentence of the bot, linted against its voice
 
+pub mod answers;
+pub mod batching;
+pub mod phrases;
+pub mod reply;
+pub mod state;
+pub mod turn;
 pub mod understanding;

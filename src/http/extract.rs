@@ -110,19 +110,24 @@ impl<T: DeserializeOwned + Validate<Context = ()> + 'static> FromRequest for Api
     type Future = std::future::Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let parsed = web::Query::<T>::from_query(request.query_string())
-            .map_err(|error| {
-                let message = error.to_string();
-                let message = message.trim_start_matches("Query deserialize error: ");
-                let field = unknown_field(message)
-                    .or_else(|| missing_field(message))
-                    .unwrap_or_else(|| "query".into());
-                Problem::field(field, without_value(message))
-            })
-            .and_then(|query| validated(query.into_inner()))
-            .map(ApiQuery);
+        let parsed = parse_query(request.query_string()).map(ApiQuery);
         std::future::ready(parsed)
     }
+}
+
+/// Parses and validates a query string; what is wrong is named by parameter.
+fn parse_query<T: DeserializeOwned + Validate<Context = ()>>(query: &str) -> Result<T, Problem> {
+    let deserializer = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
+    let value = serde_path_to_error::deserialize(deserializer).map_err(|error| {
+        let path = Some(error.path().to_string()).filter(|path| path != ".");
+        let message = error.into_inner().to_string();
+        let field = unknown_field(&message)
+            .or_else(|| missing_field(&message))
+            .or(path)
+            .unwrap_or_else(|| "query".into());
+        Problem::field(field, without_value(&message))
+    })?;
+    validated(value)
 }
 
 /// One path parameter that must be of type `T`; anything else is a 404, as such a thing cannot exist.

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use actix_web::error::InternalError;
+use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, web};
 use aws_lc_rs::digest::{SHA256, digest};
@@ -41,30 +42,23 @@ pub async fn observe(
     let request_id = incoming_request_id(&request).unwrap_or_else(|| Uuid::now_v7().to_string());
     request.extensions_mut().insert(RequestId(request_id.clone()));
     let method = request.method().clone();
-    let http_request = request.request().clone();
     let span = tracing::info_span!("request", request.id = %request_id, service);
 
+    // No clone of the request may live across this call: routing needs it to itself, or actix panics.
     let outcome = next.call(request).instrument(span.clone()).await;
-    let mut response = match outcome {
-        Ok(response) => response.map_into_boxed_body(),
-        Err(error) => {
-            let response = error.error_response();
-            ServiceResponse::new(http_request.clone(), response.map_into_boxed_body())
-        }
+    let outcome = outcome.map(|response| told_as_problem(response.map_into_boxed_body())).map_err(|error| {
+        // A middleware gave up and the request is gone with it; what is left is its error.
+        let response = error.error_response();
+        let is_problem = has_problem_type(response.headers());
+        if is_problem { response } else { bare_problem(response.status()).to_response() }
+    });
+    let status = match &outcome {
+        Ok(response) => response.status(),
+        Err(response) => response.status(),
     };
-
-    let status = response.status();
-    if (status.is_client_error() || status.is_server_error()) && !is_problem(&response) {
-        let problem = bare_problem(status);
-        response = response.map_body(|_, _| BoxBody::new(()));
-        response = ServiceResponse::new(response.into_parts().0, problem.to_response());
-    }
-    if let Ok(value) = HeaderValue::from_str(&request_id) {
-        response.headers_mut().insert(REQUEST_ID, value);
-    }
-
     // The pattern, not the path: paths carry ids of people.
-    let route = http_request.match_pattern().unwrap_or_else(|| "unmatched".into());
+    let pattern = outcome.as_ref().ok().and_then(|response| response.request().match_pattern());
+    let route = pattern.unwrap_or_else(|| "unmatched".into());
     let elapsed = started.elapsed();
     if let Some(metrics) = metrics {
         metrics.observe_http(service, method.as_str(), &route, status.as_u16(), elapsed);
@@ -75,16 +69,35 @@ pub async fn observe(
         _ if is_probe(&route) => tracing::trace!(http.method = %method, http.route = %route, http.status = status.as_u16(), ms = milliseconds, "request"),
         _ => tracing::debug!(http.method = %method, http.route = %route, http.status = status.as_u16(), ms = milliseconds, "request"),
     });
-    Ok(response)
+    let request_id = HeaderValue::from_str(&request_id).ok();
+    match outcome {
+        Ok(mut response) => {
+            request_id.map(|id| response.headers_mut().insert(REQUEST_ID, id));
+            Ok(response)
+        }
+        Err(mut response) => {
+            request_id.map(|id| response.headers_mut().insert(REQUEST_ID, id));
+            Err(InternalError::from_response("a middleware gave up", response).into())
+        }
+    }
+}
+
+/// Turns a bare error (404, 405, 413 …) into problem details and leaves everything else alone.
+fn told_as_problem(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+    let status = response.status();
+    let is_error = status.is_client_error() || status.is_server_error();
+    if !is_error || has_problem_type(response.headers()) {
+        return response;
+    }
+    response.into_response(bare_problem(status).to_response())
 }
 
 fn is_probe(route: &str) -> bool {
     matches!(route, "/health" | "/ready" | "/metrics")
 }
 
-fn is_problem(response: &ServiceResponse<BoxBody>) -> bool {
-    response
-        .headers()
+fn has_problem_type(headers: &HeaderMap) -> bool {
+    headers
         .get(CONTENT_TYPE)
         .is_some_and(|value| value.as_bytes().starts_with(CONTENT_TYPE_PROBLEM.as_bytes()))
 }

@@ -2,14 +2,21 @@
 //!
 //! - [`listener`]: a service becomes a listening server
 //! - [`guard`]: request ids, logging, metrics, the internal key
+//! - [`case`], [`notification`]: services
+//! - [`common`]: keys, versions and cursors of requests; the store's failures
+//! - [`methods`]: 405 for methods a path does not take
 //! - [`extract`]: bodies, queries and paths become domain types
 //! - [`problem`]: every error in one shape (RFC 9457)
 //! - [`health`]: `/health`, `/ready`, `/metrics`
 //! - [`dashboard`]: the officers' web application and its API
 
+pub mod case;
+pub mod common;
 pub mod dashboard;
 pub mod extract;
 pub mod guard;
 pub mod health;
 pub mod listener;
+pub mod methods;
+pub mod notification;
 pub mod problem;

@@ -2,6 +2,12 @@
 //!
 //! Knows nothing of actors or HTTP. Times cross as `jiff` types (see `sqlx.toml`).
 
+pub mod case;
+pub mod channel;
+pub mod notification;
+pub mod page;
+pub mod text;
+
 use std::time::Duration;
 
 use sqlx::PgPool;
@@ -10,6 +16,9 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 pub mod dashboard;
 
 pub use jiff_sqlx::{Date, Timestamp as Timestamptz};
+
+/// All schemas' migrations, compiled in.
+pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
 /// Why a statement did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -34,8 +43,9 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::Database(database) => {
                 match database.code().as_deref().map(|code| &code[..2.min(code.len())]) {
                     Some("22" | "23") => StoreError::Refused(error),
-                    // 08 connection, 40 rollback (deadlock, serialization), 53 resources, 57 operator intervention, 58 system
-                    Some("08" | "40" | "53" | "57" | "58") => StoreError::Unavailable(error),
+                    // 08 connection, 40 rollback (deadlock, serialization), 53 resources, 55 locks (also our lock_timeout),
+                    // 57 operator intervention, 58 system
+                    Some("08" | "40" | "53" | "55" | "57" | "58") => StoreError::Unavailable(error),
                     _ => StoreError::Statement(error),
                 }
             }
@@ -70,7 +80,7 @@ pub async fn connect(options: PgConnectOptions, max_connections: u32) -> Result<
 /// # Errors
 /// When a migration fails, or the database has one this binary does not know (a newer version ran here).
 pub async fn migrate(pool: &PgPool) -> Result<(), sqlx::migrate::MigrateError> {
-    sqlx::migrate!("./migrations").run(pool).await
+    MIGRATIONS.run(pool).await
 }
 
 /// Asks for nothing, to see whether anybody answers.

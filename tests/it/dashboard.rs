@@ -416,7 +416,7 @@ async fn answers_carry_the_security_headers_and_secure_cookies_behind_tls() {
     }
     assert_eq!(browser.get("/api/session").await.headers["cache-control"], "no-store");
 
-    let response = reqwest::Client::builder()
+    let response = govconnect::http_client::builder(std::time::Duration::from_secs(30))
         .build()
         .unwrap()
         .post(format!("{}/api/session", office.dashboard.base))
@@ -468,7 +468,7 @@ async fn the_office_profile_is_stored_once_and_needs_the_internal_key() {
     ensure_profile(pool, &office.clock, &profile("Kantor Kelurahan Sukamaju")).await.unwrap();
     ensure_profile(pool, &office.clock, &profile("Another name")).await.unwrap();
     let url = format!("{}/internal/office", office.dashboard.base);
-    let client = reqwest::Client::builder().build().unwrap();
+    let client = govconnect::http_client::builder(std::time::Duration::from_secs(30)).build().unwrap();
     assert_eq!(client.get(&url).send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
     let key = other_services::INTERNAL_KEY;
     let answer: Value =

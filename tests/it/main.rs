@@ -1,9 +1,18 @@
-//! Integration tests: the real listeners against a real PostgreSQL. One binary, so that it links once.
+//! Integration tests: against a real PostgreSQL and over real HTTP. One binary, so that it links once.
 //!
 //! `TEST_DATABASE_URL` names a server where databases may be created, as `postgres://user:password@host:port/postgres`.
 
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on must fail")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on must fail"
+)]
 
+mod case;
+mod case_actor;
+mod case_http;
 mod dashboard;
+mod notification;
 mod openapi;
 mod support;

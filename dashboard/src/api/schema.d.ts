@@ -35,6 +35,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/complaints/{complaint_id}/updates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What has become of a complaint, oldest first. */
+        get: operations["list_complaint_updates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/conversations": {
         parameters: {
             query?: never;
@@ -239,6 +256,24 @@ export interface components {
             items: components["schemas"]["Complaint"][];
             /** @description `null`: there are no more. */
             next_cursor: string | null;
+        };
+        /** @description One change of a complaint. */
+        ComplaintUpdate: {
+            /** @description `citizen`, `officer` or `service`. */
+            actor_kind: string;
+            /** Format: date-time */
+            created_at: string;
+            from_status: string | null;
+            note: string | null;
+            to_status: string;
+            /** Format: uuid */
+            update_id: string;
+            /** @description `public` notes were told to the citizen, `internal` ones were not. */
+            visibility: string;
+        };
+        /** @description The history of a complaint. */
+        ComplaintUpdateList: {
+            items: components["schemas"]["ComplaintUpdate"][];
         };
         /** @description A citizen talking with the office. */
         Conversation: {
@@ -511,6 +546,44 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Complaint"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_complaint_updates: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `LAP-YYYYMMDD-NNN` */
+                complaint_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComplaintUpdateList"];
                 };
             };
             404: {

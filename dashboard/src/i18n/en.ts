@@ -101,6 +101,12 @@ export const en: Messages & Singular = {
     missing: "No such complaint",
     missingLead: "There is no {{number}}.",
     unknown: "Not recorded",
+    history: "History",
+    filed: "Complaint filed",
+    changedTo: "Status became {{status}}",
+    edited: "Complaint updated",
+    internal: "Internal note",
+    by: { citizen: "Citizen", officer: "Officer", service: "System" },
   },
   status: {
     baru: "New",

@@ -90,6 +90,12 @@ export const id = {
     missing: "Laporan tidak ditemukan",
     missingLead: "Nomor {{number}} tidak ada.",
     unknown: "Tidak dicatat",
+    history: "Riwayat",
+    filed: "Laporan dibuat",
+    changedTo: "Status menjadi {{status}}",
+    edited: "Laporan diperbarui",
+    internal: "Catatan internal",
+    by: { citizen: "Warga", officer: "Petugas", service: "Sistem" },
   },
   status: {
     baru: "Baru",

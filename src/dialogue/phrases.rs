@@ -1,0 +1,330 @@
+//! Every sentence that the bot says of its own, in both languages. The rules are linted below: plain words, *saya/kami*,
+//! no times of its own, no blame, at most one question, at most 60 words.
+
+use super::understanding::{AskedSlot, Language};
+
+/// Picks by language.
+fn either(language: Language, indonesian: &str, english: &str) -> String {
+    match language {
+        Language::Id => indonesian.to_owned(),
+        Language::En => english.to_owned(),
+    }
+}
+
+/// The first words of the first reply: what is speaking, how to reach a person, and privacy.
+pub fn introduction(language: Language, office: &str) -> String {
+    match language {
+        Language::Id => format!(
+            "Saya asisten otomatis {office}. Ketik PETUGAS untuk berbicara dengan petugas. Pesan ini disimpan hanya untuk melayani Bapak/Ibu."
+        ),
+        Language::En => format!(
+            "I am the automated assistant of {office}. Type PETUGAS to reach a person. Messages are kept only to serve you."
+        ),
+    }
+}
+
+/// Answers a greeting that was given.
+pub fn greeting(language: Language, islamic: bool) -> String {
+    match (language, islamic) {
+        (_, true) => "Waalaikumsalam.".into(),
+        (Language::Id, false) => "Halo.".into(),
+        (Language::En, false) => "Hello.".into(),
+    }
+}
+
+/// What the bot can do, after a greeting or something it did not understand.
+pub fn offer(language: Language) -> String {
+    either(
+        language,
+        "Saya bisa membantu laporan warga, status laporan, dan informasi layanan. Apa yang bisa kami bantu?",
+        "I can help with reports, the status of a report, and information on services. How can we help?",
+    )
+}
+
+/// Something was not understood.
+pub fn not_understood(language: Language) -> String {
+    either(language, "Maaf, saya belum memahami maksud Bapak/Ibu.", "Sorry, I did not understand that.")
+}
+
+/// Nothing that the office does.
+pub fn off_topic(language: Language) -> String {
+    either(
+        language,
+        "Maaf, saya hanya melayani urusan kantor ini, seperti laporan warga dan informasi layanan.",
+        "Sorry, I only serve matters of this office, such as reports and information on services.",
+    )
+}
+
+/// The bot does not know, and says so.
+pub fn not_known(language: Language) -> String {
+    either(
+        language,
+        "Saya belum punya informasinya. Ketik PETUGAS bila ingin ditanyakan ke petugas kami.",
+        "I do not have that information yet. Type PETUGAS to ask one of our officers.",
+    )
+}
+
+/// A quoted answer with its source.
+pub fn quoted(language: Language, text: &str, source: &str) -> String {
+    match language {
+        Language::Id => format!("{text}\n(Sumber: {source})"),
+        Language::En => format!("{text}\n(Source: {source})"),
+    }
+}
+
+/// Asks for one missing slot.
+pub fn ask(language: Language, slot: AskedSlot) -> String {
+    match slot {
+        AskedSlot::Deskripsi => either(
+            language,
+            "Baik, kami bantu catat laporannya. Mohon dijelaskan, apa yang terjadi?",
+            "We will take your report. What happened?",
+        ),
+        AskedSlot::Alamat => either(
+            language,
+            "Terima kasih. Mohon dibantu lokasinya: nama jalan, RT/RW atau patokan. Bapak/Ibu juga boleh mengirim pin lokasi.",
+            "Thank you. Please tell us where it is: street, RT/RW or a landmark. You may also send a location pin.",
+        ),
+        AskedSlot::Kategori => either(
+            language,
+            "Laporan ini tentang apa, misalnya jalan, lampu, sampah atau air?",
+            "What is the report about, for example road, lights, waste or water?",
+        ),
+    }
+}
+
+/// The complaint has its number.
+pub fn filed(language: Language, lap_id: &str, kategori: &str, place: &str) -> String {
+    match language {
+        Language::Id => format!(
+            "Laporan sudah kami terima dengan nomor {lap_id}.\nKategori: {kategori}\nLokasi: {place}\nPetugas akan memeriksa laporan ini."
+        ),
+        Language::En => format!(
+            "We have taken your report under the number {lap_id}.\nCategory: {kategori}\nPlace: {place}\nAn officer will look into it."
+        ),
+    }
+}
+
+/// A place given by a pin only.
+pub fn pin(language: Language) -> String {
+    either(language, "pin lokasi", "location pin")
+}
+
+/// The case service refused the complaint: hand over rather than invent.
+pub fn not_filed(language: Language) -> String {
+    either(
+        language,
+        "Maaf, laporan belum dapat kami catat. Petugas kami akan membantu Bapak/Ibu di sini.",
+        "Sorry, your report could not be taken yet. One of our officers will help you here.",
+    )
+}
+
+/// Where a complaint stands. `status` is already in words.
+pub fn status(language: Language, lap_id: &str, kategori: &str, status: &str) -> String {
+    match language {
+        Language::Id => format!("Laporan {lap_id} ({kategori}): {status}."),
+        Language::En => format!("Report {lap_id} ({kategori}): {status}."),
+    }
+}
+
+/// No complaint of this number belongs to this person (whether it exists is not told).
+pub fn no_such_complaint(language: Language, lap_id: &str) -> String {
+    match language {
+        Language::Id => {
+            format!("Saya tidak menemukan laporan {lap_id} atas nomor ini. Mohon dicek kembali nomornya.")
+        }
+        Language::En => format!("I found no report {lap_id} under this number. Please check it again."),
+    }
+}
+
+/// No complaints yet.
+pub fn no_complaints(language: Language) -> String {
+    either(language, "Belum ada laporan atas nomor ini.", "There are no reports under this number yet.")
+}
+
+/// The case service cannot be asked now.
+pub fn status_unavailable(language: Language) -> String {
+    either(
+        language,
+        "Maaf, status laporan belum dapat kami tampilkan saat ini. Mohon dicoba lagi nanti.",
+        "Sorry, the status cannot be shown right now. Please try again later.",
+    )
+}
+
+/// A person was asked for.
+pub fn hand_over(language: Language) -> String {
+    either(
+        language,
+        "Baik, percakapan ini kami teruskan ke petugas. Petugas akan membalas di sini.",
+        "We are passing this conversation to an officer, who will reply here.",
+    )
+}
+
+/// The draft was dropped.
+pub fn draft_dropped(language: Language) -> String {
+    either(language, "Baik, laporan tidak jadi dikirim.", "The report will not be sent.")
+}
+
+/// Asks before a filed complaint is withdrawn.
+pub fn confirm_cancel(language: Language, lap_id: &str) -> String {
+    match language {
+        Language::Id => format!("Apakah laporan {lap_id} ingin dibatalkan?"),
+        Language::En => format!("Shall report {lap_id} be withdrawn?"),
+    }
+}
+
+/// Nothing that could be withdrawn.
+pub fn nothing_to_cancel(language: Language) -> String {
+    either(
+        language,
+        "Tidak ada laporan yang sedang dibuat. Untuk membatalkan laporan lama, mohon sertakan nomornya.",
+        "No report is being made. To withdraw an earlier one, please give its number.",
+    )
+}
+
+/// It was withdrawn.
+pub fn cancelled(language: Language, lap_id: &str) -> String {
+    match language {
+        Language::Id => format!("Laporan {lap_id} sudah dibatalkan."),
+        Language::En => format!("Report {lap_id} has been withdrawn."),
+    }
+}
+
+/// It cannot be withdrawn any more.
+pub fn not_cancelled(language: Language, lap_id: &str) -> String {
+    match language {
+        Language::Id => format!(
+            "Laporan {lap_id} tidak dapat dibatalkan lewat sini. Ketik PETUGAS untuk dibantu petugas."
+        ),
+        Language::En => {
+            format!("Report {lap_id} cannot be withdrawn here. Type PETUGAS to reach an officer.")
+        }
+    }
+}
+
+/// Danger: numbers first.
+pub fn emergency(language: Language, numbers: &[String]) -> String {
+    let numbers = numbers.join("\n");
+    match language {
+        Language::Id => format!("Bila ada bahaya, hubungi:\n{numbers}"),
+        Language::En => format!("If there is danger, call:\n{numbers}"),
+    }
+}
+
+/// The button that withdraws a complaint.
+pub fn cancel_button(language: Language) -> String {
+    either(language, "Batalkan", "Withdraw")
+}
+
+/// The bot failed several times: an apology and a person.
+pub fn apology(language: Language) -> String {
+    either(
+        language,
+        "Maaf, kami mengalami kendala. Percakapan ini kami teruskan ke petugas.",
+        "Sorry, we ran into a problem. We are passing this conversation to an officer.",
+    )
+}
+
+/// A status in the citizen's words.
+pub fn status_words(language: Language, status: &str) -> &'static str {
+    match (language, status) {
+        (Language::Id, "baru") => "sudah kami terima, menunggu pemeriksaan",
+        (Language::Id, "terverifikasi") => "sudah diperiksa dan diterima",
+        (Language::Id, "diproses") => "sedang ditangani",
+        (Language::Id, "menunggu_warga") => "menunggu keterangan dari Bapak/Ibu",
+        (Language::Id, "selesai") => "selesai ditangani",
+        (Language::Id, "ditolak") => "tidak dapat ditindaklanjuti",
+        (Language::Id, "dibatalkan") => "dibatalkan",
+        (Language::Id, "diteruskan") => "diteruskan ke instansi yang berwenang",
+        (Language::Id, _) => "sedang diperiksa petugas",
+        (Language::En, "baru") => "received, waiting to be checked",
+        (Language::En, "terverifikasi") => "checked and accepted",
+        (Language::En, "diproses") => "being worked on",
+        (Language::En, "menunggu_warga") => "waiting for information from you",
+        (Language::En, "selesai") => "done",
+        (Language::En, "ditolak") => "cannot be taken up",
+        (Language::En, "dibatalkan") => "withdrawn",
+        (Language::En, "diteruskan") => "forwarded to the authority in charge",
+        (Language::En, _) => "being looked at by an officer",
+    }
+}
+
+/// A category in the citizen's words, from its code.
+pub fn category_words(code: &str) -> String {
+    code.replace('_', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Everything the bot can say, with plausible fillings.
+    fn everything(language: Language) -> Vec<String> {
+        let numbers = vec!["Darurat: 112".to_owned(), "Ambulans: 119".to_owned()];
+        let lap = "LAP-20260102-003";
+        vec![
+            introduction(language, "Kantor Kelurahan Sukamaju"),
+            greeting(language, true),
+            greeting(language, false),
+            offer(language),
+            not_understood(language),
+            off_topic(language),
+            not_known(language),
+            ask(language, AskedSlot::Alamat),
+            ask(language, AskedSlot::Deskripsi),
+            ask(language, AskedSlot::Kategori),
+            filed(language, lap, "jalan rusak", "Jl. Melati No. 15"),
+            not_filed(language),
+            status(language, lap, "jalan rusak", status_words(language, "diproses")),
+            no_such_complaint(language, lap),
+            no_complaints(language),
+            status_unavailable(language),
+            hand_over(language),
+            draft_dropped(language),
+            confirm_cancel(language, lap),
+            nothing_to_cancel(language),
+            cancelled(language, lap),
+            not_cancelled(language, lap),
+            emergency(language, &numbers),
+            apology(language),
+        ]
+    }
+
+    #[test]
+    fn the_voice_is_kept() {
+        for language in [Language::Id, Language::En] {
+            for text in everything(language) {
+                let lower = text.to_lowercase();
+                assert!(text.split_whitespace().count() <= 60, "too long: {text}");
+                assert!(text.matches('?').count() <= 1, "more than one question: {text}");
+                for banned in
+                    ["kamu", "anda", "segera", "besok", "salah", "asap", "tomorrow", "immediately", "wrong"]
+                {
+                    assert!(
+                        !lower
+                            .split(|character: char| !character.is_alphanumeric())
+                            .any(|word| word == banned),
+                        "{banned} in: {text}"
+                    );
+                }
+            }
+            assert!(cancel_button(language).chars().count() <= 20);
+        }
+        assert!(introduction(Language::Id, "X").contains("asisten otomatis"));
+        assert!(introduction(Language::Id, "X").contains("PETUGAS"));
+    }
+
+    #[test]
+    fn a_whole_first_reply_fits_sixty_words() {
+        for text in [
+            format!("{} {}", introduction(Language::Id, "Kantor Kelurahan Sukamaju"), offer(Language::Id)),
+            format!(
+                "{} {}",
+                introduction(Language::Id, "Kantor Kelurahan Sukamaju"),
+                filed(Language::Id, "LAP-20260102-003", "jalan rusak", "Jl. Melati No. 15 RT 03/05")
+            ),
+        ] {
+            assert!(text.split_whitespace().count() <= 60, "{}: {text}", text.split_whitespace().count());
+        }
+    }
+}

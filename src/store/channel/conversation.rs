@@ -1,0 +1,455 @@
+//! Loading a conversation, and the one statement that commits a turn (DESIGN §3.4–3.6).
+//!
+//! Ownership is fenced here: loading raises `owner_epoch`, and every commit asks for `version = $v AND
+//! owner_epoch <= $e`. No row changed means a stale owner or a takeover: the caller drops everything and reloads.
+
+use jiff::Timestamp;
+use serde_json::Value;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::ids::{CallId, ConversationId, Epoch, MessageId, PartitionId, PersonId, Version};
+use crate::store::StoreError;
+
+/// Rows of the inbox read at once; the rest is read after these are processed.
+const INBOX_LIMIT: i64 = 200;
+
+/// Who answers the citizen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::Display)]
+#[strum(serialize_all = "snake_case")]
+pub enum Mode {
+    Bot,
+    Human,
+}
+
+/// A conversation as its actor needs it.
+#[derive(Clone, Debug)]
+pub struct Conversation {
+    pub conversation_id: ConversationId,
+    pub phone_number_id: String,
+    pub person_id: PersonId,
+    pub phone: Option<String>,
+    pub bsuid: Option<String>,
+    pub version: Version,
+    pub mode: Mode,
+    pub state: Value,
+    pub failed_turns: i32,
+    pub retry_at: Option<Timestamp>,
+    pub parked: bool,
+}
+
+/// A message of the inbox.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InboxMessage {
+    pub message_id: MessageId,
+    pub wamid: String,
+    pub kind: String,
+    pub text: Option<String>,
+    pub content: Value,
+    pub sent_at: Timestamp,
+    pub received_at: Timestamp,
+}
+
+/// A call to another service that has no answer yet.
+#[derive(Clone, Debug)]
+pub struct OpenCall {
+    pub call_id: CallId,
+    pub kind: String,
+    pub key: Uuid,
+    pub body: Value,
+    pub attempts: i32,
+    pub next_attempt_at: Timestamp,
+}
+
+/// What an actor finds when it looks.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub conversation: Conversation,
+    /// In the order of (Meta's time, arrival).
+    pub inbox: Vec<InboxMessage>,
+    pub calls: Vec<OpenCall>,
+}
+
+/// A message of ours to be queued.
+#[derive(Clone, Debug)]
+pub struct NewOutbound {
+    pub message_id: MessageId,
+    pub kind: String,
+    pub text: String,
+    pub content: Value,
+}
+
+/// A call to be made after the commit.
+#[derive(Clone, Debug)]
+pub struct NewCall {
+    pub kind: String,
+    /// The idempotency key in the other service.
+    pub key: Uuid,
+    pub body: Value,
+}
+
+/// An event to leave through the outbox.
+#[derive(Clone, Debug)]
+pub struct NewEvent {
+    pub routing_key: String,
+    pub body: Value,
+}
+
+/// What a turn changes, all or nothing.
+#[derive(Clone, Debug)]
+pub struct TurnCommit {
+    pub conversation_id: ConversationId,
+    pub version: Version,
+    pub epoch: Epoch,
+    pub turn_id: Uuid,
+    pub state: Value,
+    pub processed: Vec<MessageId>,
+    pub outbound: Vec<NewOutbound>,
+    pub calls: Vec<NewCall>,
+    pub events: Vec<NewEvent>,
+    /// Why a person is wanted, when the turn hands over.
+    pub hand_over: Option<String>,
+}
+
+/// What the answer of a call changes, all or nothing.
+#[derive(Clone, Debug)]
+pub struct AnswerCommit {
+    pub conversation_id: ConversationId,
+    pub version: Version,
+    pub epoch: Epoch,
+    pub call_id: CallId,
+    pub answer: Value,
+    pub state: Value,
+    pub outbound: Vec<NewOutbound>,
+    pub events: Vec<NewEvent>,
+}
+
+/// How a commit ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Committed {
+    /// It is on disk; the conversation has this version now.
+    Yes(Version),
+    /// Somebody else changed the conversation or owns it: drop everything and reload.
+    Stale,
+}
+
+/// How loading ended.
+#[derive(Clone, Debug)]
+pub enum Load {
+    Loaded(Box<Loaded>),
+    /// A newer owner has it.
+    Fenced,
+    /// There is no such conversation (or it was merged into another).
+    Missing,
+}
+
+/// Takes ownership at `epoch` and reads everything that is open.
+pub async fn load(pool: &PgPool, id: ConversationId, epoch: Epoch) -> Result<Load, StoreError> {
+    sqlx::query!(
+        "UPDATE gc_channel.conversations SET owner_epoch = $2 WHERE conversation_id = $1 AND owner_epoch < $2",
+        id.0,
+        epoch.0
+    )
+    .execute(pool)
+    .await?;
+    read(pool, id, epoch).await
+}
+
+/// Reads again without taking ownership.
+pub async fn read(pool: &PgPool, id: ConversationId, epoch: Epoch) -> Result<Load, StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT c.phone_number_id, c.person_id, p.phone, p.bsuid, c.version, c.owner_epoch, c.mode, c.state,
+                  c.failed_turns, c.retry_at, c.parked_at, c.merged_into
+           FROM gc_channel.conversations c JOIN gc_channel.user_profiles p USING (person_id)
+           WHERE c.conversation_id = $1"#,
+        id.0
+    )
+    .fetch_optional(pool)
+    .await?;
+    let Some(row) = row.filter(|row| row.merged_into.is_none()) else { return Ok(Load::Missing) };
+    if row.owner_epoch > epoch.0 {
+        return Ok(Load::Fenced);
+    }
+    let conversation = Conversation {
+        conversation_id: id,
+        phone_number_id: row.phone_number_id,
+        person_id: PersonId(row.person_id),
+        phone: row.phone,
+        bsuid: row.bsuid,
+        version: Version(row.version),
+        mode: row.mode.parse().map_err(|_| StoreError::Corrupt("mode of a conversation".into()))?,
+        state: row.state,
+        failed_turns: row.failed_turns,
+        retry_at: row.retry_at.map(Timestamp::from),
+        parked: row.parked_at.is_some(),
+    };
+    let inbox = read_inbox(pool, id).await?;
+    let calls = read_calls(pool, id).await?;
+    Ok(Load::Loaded(Box::new(Loaded { conversation, inbox, calls })))
+}
+
+/// Unprocessed messages, by `processed_at IS NULL`, never by "seq greater than the last".
+async fn read_inbox(pool: &PgPool, id: ConversationId) -> Result<Vec<InboxMessage>, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT message_id, wamid AS "wamid!", kind, text, content, sent_at, received_at
+           FROM gc_channel.messages
+           WHERE partition = $2 AND conversation_id = $1 AND direction = 'in' AND processed_at IS NULL
+           ORDER BY sent_at, seq LIMIT $3"#,
+        id.0,
+        PartitionId::of(id).as_i16(),
+        INBOX_LIMIT
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| InboxMessage {
+            message_id: MessageId(row.message_id),
+            wamid: row.wamid,
+            kind: row.kind,
+            text: row.text,
+            content: row.content,
+            sent_at: row.sent_at.into(),
+            received_at: row.received_at.into(),
+        })
+        .collect())
+}
+
+async fn read_calls(pool: &PgPool, id: ConversationId) -> Result<Vec<OpenCall>, StoreError> {
+    let rows = sqlx::query!(
+        "SELECT call_id, kind, key, body, attempts, next_attempt_at FROM gc_channel.calls
+         WHERE partition = $2 AND conversation_id = $1 AND answered_at IS NULL ORDER BY seq",
+        id.0,
+        PartitionId::of(id).as_i16()
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| OpenCall {
+            call_id: CallId(row.call_id),
+            kind: row.kind,
+            key: row.key,
+            body: row.body,
+            attempts: row.attempts,
+            next_attempt_at: row.next_attempt_at.into(),
+        })
+        .collect())
+}
+
+/// Parallel columns of the rows to insert.
+struct OutboundColumns {
+    ids: Vec<Uuid>,
+    kinds: Vec<String>,
+    texts: Vec<String>,
+    contents: Vec<Value>,
+}
+
+impl OutboundColumns {
+    fn of(outbound: &[NewOutbound]) -> Self {
+        OutboundColumns {
+            ids: outbound.iter().map(|message| message.message_id.0).collect(),
+            kinds: outbound.iter().map(|message| message.kind.clone()).collect(),
+            texts: outbound.iter().map(|message| message.text.clone()).collect(),
+            contents: outbound.iter().map(|message| message.content.clone()).collect(),
+        }
+    }
+}
+
+struct EventColumns {
+    ids: Vec<Uuid>,
+    keys: Vec<String>,
+    bodies: Vec<Value>,
+}
+
+impl EventColumns {
+    fn of(events: &[NewEvent]) -> Self {
+        EventColumns {
+            ids: events.iter().map(|_| Uuid::now_v7()).collect(),
+            keys: events.iter().map(|event| event.routing_key.clone()).collect(),
+            bodies: events.iter().map(|event| event.body.clone()).collect(),
+        }
+    }
+}
+
+/// Commits a turn in one statement: state, processed rows, messages, calls and events, or nothing at all.
+pub async fn commit_turn(pool: &PgPool, commit: &TurnCommit) -> Result<Committed, StoreError> {
+    let partition = PartitionId::of(commit.conversation_id).as_i16();
+    let outbound = OutboundColumns::of(&commit.outbound);
+    let events = EventColumns::of(&commit.events);
+    let version = sqlx::query_scalar!(
+        r#"WITH c AS (
+               UPDATE gc_channel.conversations
+               SET state = $4, version = version + 1, owner_epoch = $3, failed_turns = 0, retry_at = NULL,
+                   waiting_since = CASE WHEN $19::text IS NULL THEN waiting_since
+                                        ELSE coalesce(waiting_since, now()) END,
+                   waiting_reason = coalesce($19, waiting_reason), updated_at = now()
+               WHERE conversation_id = $1 AND version = $2 AND owner_epoch <= $3 AND mode = 'bot'
+               RETURNING conversation_id, version),
+           processed AS (
+               UPDATE gc_channel.messages m SET processed_at = now(), turn_id = $5
+               FROM c WHERE m.message_id = ANY($6) AND m.conversation_id = c.conversation_id
+                        AND m.processed_at IS NULL),
+           outbound AS (
+               INSERT INTO gc_channel.messages
+                   (message_id, conversation_id, partition, direction, kind, text, content, sent_at, origin, status,
+                    turn_id)
+               SELECT new.id, c.conversation_id, $7, 'out', new.kind, new.text, new.content, now(), 'bot', 'queued', $5
+               FROM c, unnest($8::uuid[], $9::text[], $10::text[], $11::jsonb[]) WITH ORDINALITY
+                    AS new (id, kind, text, content, position)
+               ORDER BY new.position),
+           calls AS (
+               INSERT INTO gc_channel.calls (call_id, conversation_id, partition, kind, key, body)
+               SELECT new.id, c.conversation_id, $7, new.kind, new.key, new.body
+               FROM c, unnest($12::uuid[], $13::text[], $14::uuid[], $15::jsonb[]) WITH ORDINALITY
+                    AS new (id, kind, key, body, position)
+               ORDER BY new.position
+               ON CONFLICT (key) DO NOTHING),
+           events AS (
+               INSERT INTO gc_channel.event_outbox (event_id, routing_key, body)
+               SELECT new.id, new.routing_key, new.body
+               FROM c, unnest($16::uuid[], $17::text[], $18::jsonb[]) WITH ORDINALITY
+                    AS new (id, routing_key, body, position)
+               ORDER BY new.position)
+           SELECT version FROM c"#,
+        commit.conversation_id.0,
+        commit.version.0,
+        commit.epoch.0,
+        commit.state,
+        commit.turn_id,
+        &commit.processed.iter().map(|id| id.0).collect::<Vec<_>>(),
+        partition,
+        &outbound.ids,
+        &outbound.kinds,
+        &outbound.texts,
+        &outbound.contents,
+        &commit.calls.iter().map(|_| Uuid::now_v7()).collect::<Vec<_>>(),
+        &commit.calls.iter().map(|call| call.kind.clone()).collect::<Vec<_>>(),
+        &commit.calls.iter().map(|call| call.key).collect::<Vec<_>>(),
+        &commit.calls.iter().map(|call| call.body.clone()).collect::<Vec<_>>(),
+        &events.ids,
+        &events.keys,
+        &events.bodies,
+        commit.hand_over
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(version.map_or(Committed::Stale, |version| Committed::Yes(Version(version))))
+}
+
+/// Commits the answer of a call in one statement. A takeover in between does not undo what the other service did:
+/// the answer and the state are kept, and the bot's reply is filed as cancelled, for the officer to see.
+pub async fn commit_answer(pool: &PgPool, commit: &AnswerCommit) -> Result<Committed, StoreError> {
+    let outbound = OutboundColumns::of(&commit.outbound);
+    let events = EventColumns::of(&commit.events);
+    let version = sqlx::query_scalar!(
+        r#"WITH answered AS (
+               UPDATE gc_channel.calls k SET answered_at = now(), answer = $5
+               FROM gc_channel.conversations c
+               WHERE k.call_id = $4 AND k.answered_at IS NULL AND c.conversation_id = k.conversation_id
+                 AND c.conversation_id = $1 AND c.version = $2 AND c.owner_epoch <= $3
+               RETURNING k.call_id),
+           c AS (
+               UPDATE gc_channel.conversations
+               SET state = $6, version = version + 1, owner_epoch = $3, updated_at = now()
+               FROM answered
+               WHERE conversation_id = $1 AND version = $2 AND owner_epoch <= $3
+               RETURNING conversation_id, version, mode),
+           outbound AS (
+               INSERT INTO gc_channel.messages
+                   (message_id, conversation_id, partition, direction, kind, text, content, sent_at, origin, status)
+               SELECT new.id, c.conversation_id, $7, 'out', new.kind, new.text, new.content, now(), 'bot',
+                      CASE c.mode WHEN 'bot' THEN 'queued' ELSE 'cancelled' END
+               FROM c, unnest($8::uuid[], $9::text[], $10::text[], $11::jsonb[]) WITH ORDINALITY
+                    AS new (id, kind, text, content, position)
+               ORDER BY new.position),
+           events AS (
+               INSERT INTO gc_channel.event_outbox (event_id, routing_key, body)
+               SELECT new.id, new.routing_key, new.body
+               FROM c, unnest($12::uuid[], $13::text[], $14::jsonb[]) WITH ORDINALITY
+                    AS new (id, routing_key, body, position)
+               ORDER BY new.position)
+           SELECT version FROM c"#,
+        commit.conversation_id.0,
+        commit.version.0,
+        commit.epoch.0,
+        commit.call_id.0,
+        commit.answer,
+        commit.state,
+        PartitionId::of(commit.conversation_id).as_i16(),
+        &outbound.ids,
+        &outbound.kinds,
+        &outbound.texts,
+        &outbound.contents,
+        &events.ids,
+        &events.keys,
+        &events.bodies
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(version.map_or(Committed::Stale, |version| Committed::Yes(Version(version))))
+}
+
+/// Notes that a call brought no answer; it is made again after `delay`.
+pub async fn postpone_call(
+    pool: &PgPool,
+    call: CallId,
+    delay: std::time::Duration,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE gc_channel.calls SET attempts = attempts + 1, next_attempt_at = now() + $2 * interval '1 second'
+         WHERE call_id = $1 AND answered_at IS NULL",
+        call.0,
+        delay.as_secs_f64()
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Notes a failed turn: it is tried again after `delay`.
+pub async fn postpone_turn(
+    pool: &PgPool,
+    id: ConversationId,
+    epoch: Epoch,
+    delay: std::time::Duration,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE gc_channel.conversations
+         SET failed_turns = failed_turns + 1, retry_at = now() + $3 * interval '1 second'
+         WHERE conversation_id = $1 AND owner_epoch <= $2",
+        id.0,
+        epoch.0,
+        delay.as_secs_f64()
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Parks a conversation: nothing is tried until a person retries it. Its messages stay in the inbox.
+pub async fn park(pool: &PgPool, id: ConversationId, epoch: Epoch, reason: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE gc_channel.conversations SET parked_at = now(), parked_reason = $3
+         WHERE conversation_id = $1 AND owner_epoch <= $2 AND parked_at IS NULL",
+        id.0,
+        epoch.0,
+        reason
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// A person retries a parked conversation; false when it was not parked.
+pub async fn unpark(pool: &PgPool, id: ConversationId) -> Result<bool, StoreError> {
+    let result = sqlx::query!(
+        "UPDATE gc_channel.conversations
+         SET parked_at = NULL, parked_reason = NULL, failed_turns = 0, retry_at = NULL
+         WHERE conversation_id = $1 AND parked_at IS NOT NULL",
+        id.0
+    )
+    .execute(pool)
+    .await?;
+    Ok(result.rows_affected() == 1)
+}

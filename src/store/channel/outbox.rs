@@ -1,0 +1,260 @@
+//! Messages of ours: claimed before the call, settled after it (I6, I7).
+//!
+//! One row of a conversation at a time, in order. A row whose outcome is unknown holds back what follows until a
+//! status tells, or 60 s pass without one.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::ids::{ConversationId, Epoch, MessageId, PartitionId};
+use crate::store::StoreError;
+
+/// A row that this owner may send now.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    pub message_id: MessageId,
+    pub content: Value,
+    pub origin: String,
+    pub attempts: i32,
+    pub window_expires_at: Option<Timestamp>,
+}
+
+/// What a claim found.
+#[derive(Clone, Debug)]
+pub enum Claim {
+    /// Send it, beginning within 2 s, or give it back.
+    Row(Box<Claimed>),
+    /// Something waits; look again after this long.
+    Later(Duration),
+    /// The outbox is empty, or what is in it may not be sent.
+    Empty,
+}
+
+/// Claims the first row that may be sent. Requires the owner's epoch, and `mode = 'bot'` for the bot's rows.
+pub async fn claim(pool: &PgPool, id: ConversationId, epoch: Epoch) -> Result<Claim, StoreError> {
+    let partition = PartitionId::of(id).as_i16();
+    // A row left unknown for 60 s without a status may be sent again. The bot's rows of before a takeover never are:
+    // the takeover put their next attempt at infinity.
+    let claimed = sqlx::query!(
+        r#"WITH head AS (
+               SELECT m.message_id FROM gc_channel.messages m
+               WHERE m.partition = $3 AND m.conversation_id = $1 AND m.direction = 'out'
+                 AND m.status IN ('queued', 'sending', 'unknown')
+                 AND m.next_attempt_at IS DISTINCT FROM 'infinity'
+               ORDER BY m.seq LIMIT 1)
+           UPDATE gc_channel.messages m
+           SET status = 'sending', claim_epoch = $2, claimed_at = now(), attempts = m.attempts + 1
+           FROM head, gc_channel.conversations c
+           WHERE m.message_id = head.message_id AND c.conversation_id = m.conversation_id
+             AND (m.status = 'queued' OR (m.status = 'unknown' AND m.claimed_at < now() - interval '60 seconds'))
+             AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= now())
+             AND c.owner_epoch <= $2 AND (c.mode = 'bot' OR m.origin <> 'bot')
+           RETURNING m.message_id, m.content, m.origin AS "origin!", m.attempts, c.window_expires_at"#,
+        id.0,
+        epoch.0,
+        partition
+    )
+    .fetch_optional(pool)
+    .await?;
+    if let Some(row) = claimed {
+        return Ok(Claim::Row(Box::new(Claimed {
+            message_id: MessageId(row.message_id),
+            content: row.content,
+            origin: row.origin,
+            attempts: row.attempts,
+            window_expires_at: row.window_expires_at.map(Timestamp::from),
+        })));
+    }
+    let waiting = sqlx::query_scalar!(
+        r#"SELECT extract(epoch FROM greatest(
+                      coalesce(m.next_attempt_at, now()),
+                      CASE WHEN m.status IN ('sending', 'unknown')
+                           THEN coalesce(m.claimed_at, now()) + interval '61 seconds' ELSE now() END) - now())::float8
+                  AS "seconds!"
+           FROM gc_channel.messages m JOIN gc_channel.conversations c USING (conversation_id)
+           WHERE m.partition = $3 AND m.conversation_id = $1 AND m.direction = 'out'
+             AND m.status IN ('queued', 'sending', 'unknown') AND m.next_attempt_at IS DISTINCT FROM 'infinity'
+             AND c.owner_epoch <= $2 AND (c.mode = 'bot' OR m.origin <> 'bot')
+           ORDER BY m.seq LIMIT 1"#,
+        id.0,
+        epoch.0,
+        partition
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(match waiting {
+        Some(seconds) => Claim::Later(Duration::from_secs_f64(seconds.clamp(0.02, 3600.0))),
+        None => Claim::Empty,
+    })
+}
+
+/// Rows that an earlier owner had claimed when it died: their outcome is unknown. Their wait counts from the claim.
+pub async fn abandon_older_claims(pool: &PgPool, id: ConversationId, epoch: Epoch) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE gc_channel.messages SET status = 'unknown'
+         WHERE partition = $3 AND conversation_id = $1 AND direction = 'out' AND status = 'sending'
+           AND claim_epoch < $2",
+        id.0,
+        epoch.0,
+        PartitionId::of(id).as_i16()
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// The call succeeded. A status that was faster is kept; statuses that came before the `wamid` was known are applied.
+pub async fn mark_sent(pool: &PgPool, id: MessageId, wamid: &str) -> Result<(), StoreError> {
+    let mut transaction = pool.begin().await?;
+    sqlx::query!(
+        "WITH early AS (DELETE FROM gc_channel.early_statuses WHERE wamid = $2 RETURNING status, errors, at),
+              best AS (SELECT status, errors, at FROM early ORDER BY gc_channel.status_rank(status) DESC LIMIT 1),
+              m AS (
+                  UPDATE gc_channel.messages m
+                  SET wamid = coalesce(m.wamid, $2),
+                      status = CASE WHEN m.status NOT IN ('sending', 'unknown', 'queued') THEN m.status
+                                    ELSE coalesce((SELECT status FROM best), 'sent') END,
+                      error = CASE WHEN (SELECT status FROM best) = 'failed' THEN (SELECT errors FROM best) END,
+                      status_at = coalesce(m.status_at, (SELECT at FROM best), now())
+                  WHERE m.message_id = $1
+                  RETURNING m.conversation_id, m.message_id, m.wamid, m.status)
+         INSERT INTO gc_channel.event_outbox (event_id, routing_key, body)
+         SELECT $3, 'whatsapp.message.sent', jsonb_build_object('conversation_id', m.conversation_id,
+                'message_id', m.message_id, 'wamid', m.wamid, 'status', m.status) FROM m",
+        id.0,
+        wamid,
+        Uuid::now_v7()
+    )
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// The call is known to have failed and may be made again after `delay`. A takeover in between cancels a bot's row.
+pub async fn mark_retry(
+    pool: &PgPool,
+    id: MessageId,
+    delay: Duration,
+    error: &Value,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE gc_channel.messages m
+         SET status = CASE WHEN c.mode = 'human' AND m.origin = 'bot' THEN 'cancelled' ELSE 'queued' END,
+             next_attempt_at = now() + $2 * interval '1 second', error = $3
+         FROM gc_channel.conversations c
+         WHERE m.message_id = $1 AND m.status = 'sending' AND c.conversation_id = m.conversation_id",
+        id.0,
+        delay.as_secs_f64(),
+        error
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// The claim could not be used in time; as if it had not been made.
+pub async fn give_back(pool: &PgPool, id: MessageId) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE gc_channel.messages m
+         SET status = CASE WHEN c.mode = 'human' AND m.origin = 'bot' THEN 'cancelled' ELSE 'queued' END,
+             attempts = m.attempts - 1
+         FROM gc_channel.conversations c
+         WHERE m.message_id = $1 AND m.status = 'sending' AND c.conversation_id = m.conversation_id",
+        id.0
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// The message will never be sent; the reason is kept for officers.
+pub async fn mark_failed(pool: &PgPool, id: MessageId, error: &Value) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE gc_channel.messages SET status = 'failed', error = $2, status_at = now()
+         WHERE message_id = $1 AND status IN ('queued', 'sending', 'unknown')",
+        id.0,
+        error
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// The answer was lost: the message may have been taken. A status will tell; a takeover in between makes it final.
+pub async fn mark_unknown(pool: &PgPool, id: MessageId, error: &Value) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE gc_channel.messages m
+         SET status = 'unknown', error = $2,
+             next_attempt_at = CASE WHEN c.mode = 'human' AND m.origin = 'bot' THEN 'infinity'::timestamptz END
+         FROM gc_channel.conversations c
+         WHERE m.message_id = $1 AND m.status = 'sending' AND c.conversation_id = m.conversation_id",
+        id.0,
+        error
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Why a message could not be queued.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    #[error("there is no such conversation")]
+    NoConversation,
+    /// An officer may only write in a conversation that they hold.
+    #[error("the conversation is not held by this officer")]
+    NotHolder { holder: Option<String> },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A message from an officer or a notification, in parts that each fit.
+#[derive(Clone, Debug)]
+pub struct QueuedByOthers {
+    pub conversation_id: ConversationId,
+    pub origin: &'static str,
+    /// The officer; must hold the conversation.
+    pub author: Option<String>,
+    pub parts: Vec<super::conversation::NewOutbound>,
+}
+
+/// Queues it at once, ordered after everything queued before. The conversation's row lock orders it against takeovers.
+pub async fn queue(pool: &PgPool, message: &QueuedByOthers) -> Result<(), QueueError> {
+    let mut transaction = pool.begin().await.map_err(StoreError::from)?;
+    let held = sqlx::query!(
+        "SELECT mode, holder FROM gc_channel.conversations WHERE conversation_id = $1 FOR NO KEY UPDATE",
+        message.conversation_id.0
+    )
+    .fetch_optional(&mut *transaction)
+    .await
+    .map_err(StoreError::from)?
+    .ok_or(QueueError::NoConversation)?;
+    if message.origin == "officer" && (held.mode != "human" || held.holder != message.author) {
+        return Err(QueueError::NotHolder { holder: held.holder });
+    }
+    for part in &message.parts {
+        sqlx::query!(
+            "INSERT INTO gc_channel.messages
+                 (message_id, conversation_id, partition, direction, kind, text, content, sent_at, origin, status, author)
+             VALUES ($1, $2, $3, 'out', $4, $5, $6, now(), $7, 'queued', $8)",
+            part.message_id.0,
+            message.conversation_id.0,
+            PartitionId::of(message.conversation_id).as_i16(),
+            part.kind,
+            part.text,
+            part.content,
+            message.origin,
+            message.author
+        )
+        .execute(&mut *transaction)
+        .await
+        .map_err(StoreError::from)?;
+    }
+    transaction.commit().await.map_err(StoreError::from)?;
+    Ok(())
+}

@@ -1,0 +1,234 @@
+//! Takeover is a transaction, not a message (DESIGN §3): it changes the mode under the conversation's row lock and
+//! cancels the bot's queued rows, so nothing the bot meant to say can be claimed afterwards (I7).
+
+use serde_json::json;
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use crate::ids::{ConversationId, MessageId, PartitionId};
+use crate::store::StoreError;
+
+/// Who wants to take over, and why.
+#[derive(Clone, Debug)]
+pub struct Start {
+    pub conversation_id: ConversationId,
+    pub admin_id: String,
+    pub reason: Option<String>,
+    /// Take it even from another officer.
+    pub force: bool,
+}
+
+/// What a start did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Started {
+    pub session_id: Uuid,
+    /// The bot's messages that were not sent any more.
+    pub cancelled: u64,
+}
+
+/// Why a takeover was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum TakeoverError {
+    #[error("there is no such conversation")]
+    NoConversation,
+    #[error("another officer holds the conversation")]
+    HeldBy { holder: String },
+    #[error("nobody holds the conversation")]
+    NotHeld,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for TakeoverError {
+    fn from(error: sqlx::Error) -> Self {
+        TakeoverError::Store(error.into())
+    }
+}
+
+async fn lock(connection: &mut PgConnection, id: ConversationId) -> Result<Option<String>, TakeoverError> {
+    sqlx::query_scalar!(
+        "SELECT holder FROM gc_channel.conversations WHERE conversation_id = $1 AND merged_into IS NULL
+         FOR NO KEY UPDATE",
+        id.0
+    )
+    .fetch_optional(connection)
+    .await?
+    .ok_or(TakeoverError::NoConversation)
+}
+
+async fn emit(
+    connection: &mut PgConnection,
+    key: &str,
+    body: serde_json::Value,
+) -> Result<(), TakeoverError> {
+    sqlx::query!(
+        "INSERT INTO gc_channel.event_outbox (event_id, routing_key, body) VALUES ($1, $2, $3)",
+        Uuid::now_v7(),
+        key,
+        body
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Takes over. The same officer again gets the running session.
+///
+/// # Errors
+/// [`TakeoverError::HeldBy`] another officer, unless `force`.
+pub async fn start(pool: &PgPool, start: &Start) -> Result<Started, TakeoverError> {
+    let mut transaction = pool.begin().await?;
+    let id = start.conversation_id.0;
+    if let Some(holder) = lock(&mut transaction, start.conversation_id).await? {
+        if holder == start.admin_id {
+            let session_id = sqlx::query_scalar!(
+                "SELECT session_id FROM gc_channel.takeover_sessions WHERE conversation_id = $1 AND ended_at IS NULL",
+                id
+            )
+            .fetch_one(&mut *transaction)
+            .await?;
+            return Ok(Started { session_id, cancelled: 0 });
+        }
+        if !start.force {
+            return Err(TakeoverError::HeldBy { holder });
+        }
+        sqlx::query!(
+            "UPDATE gc_channel.takeover_sessions SET ended_at = now(), end_reason = 'taken over by another officer'
+             WHERE conversation_id = $1 AND ended_at IS NULL",
+            id
+        )
+        .execute(&mut *transaction)
+        .await?;
+    }
+    sqlx::query!(
+        "UPDATE gc_channel.conversations
+         SET mode = 'human', holder = $2, waiting_since = NULL, waiting_reason = NULL, version = version + 1,
+             updated_at = now() WHERE conversation_id = $1",
+        id,
+        start.admin_id
+    )
+    .execute(&mut *transaction)
+    .await?;
+    let partition = PartitionId::of(start.conversation_id).as_i16();
+    let cancelled = sqlx::query!(
+        "UPDATE gc_channel.messages SET status = 'cancelled', status_at = now()
+         WHERE partition = $2 AND conversation_id = $1 AND direction = 'out' AND origin = 'bot' AND status = 'queued'",
+        id,
+        partition
+    )
+    .execute(&mut *transaction)
+    .await?
+    .rows_affected();
+    // What may have been taken stays unknown for good: a bot's message is never repeated after a takeover.
+    sqlx::query!(
+        "UPDATE gc_channel.messages SET next_attempt_at = 'infinity'
+         WHERE partition = $2 AND conversation_id = $1 AND direction = 'out' AND origin = 'bot' AND status = 'unknown'",
+        id,
+        partition
+    )
+    .execute(&mut *transaction)
+    .await?;
+    let session_id = Uuid::now_v7();
+    sqlx::query!(
+        "INSERT INTO gc_channel.takeover_sessions (session_id, conversation_id, admin_id, reason) VALUES ($1, $2, $3, $4)",
+        session_id,
+        id,
+        start.admin_id,
+        start.reason
+    )
+    .execute(&mut *transaction)
+    .await?;
+    let body = json!({"conversation_id": id, "admin_id": start.admin_id, "reason": start.reason});
+    emit(&mut transaction, "govconnect.takeover.started", body).await?;
+    transaction.commit().await?;
+    Ok(Started { session_id, cancelled })
+}
+
+/// The bot's messages whose call is under way.
+pub async fn in_flight(pool: &PgPool, id: ConversationId) -> Result<Vec<MessageId>, StoreError> {
+    let rows = sqlx::query_scalar!(
+        "SELECT message_id FROM gc_channel.messages
+         WHERE partition = $2 AND conversation_id = $1 AND direction = 'out' AND origin = 'bot' AND status = 'sending'",
+        id.0,
+        PartitionId::of(id).as_i16()
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(MessageId).collect())
+}
+
+/// Gives the conversation back to the bot. What the officer saw (everything that had arrived by `last_seen`, or by
+/// now) is marked as processed, so the bot does not answer it again.
+///
+/// # Errors
+/// [`TakeoverError::NotHeld`]; [`TakeoverError::HeldBy`] when `admin_id` is given and another officer holds it.
+pub async fn end(
+    pool: &PgPool,
+    id: ConversationId,
+    admin_id: Option<&str>,
+    last_seen: Option<MessageId>,
+    reason: &str,
+) -> Result<(), TakeoverError> {
+    let mut transaction = pool.begin().await?;
+    let holder = lock(&mut transaction, id).await?.ok_or(TakeoverError::NotHeld)?;
+    if admin_id.is_some_and(|admin| admin != holder) {
+        return Err(TakeoverError::HeldBy { holder });
+    }
+    sqlx::query!(
+        "UPDATE gc_channel.conversations
+         SET mode = 'bot', holder = NULL, version = version + 1, updated_at = now() WHERE conversation_id = $1",
+        id.0
+    )
+    .execute(&mut *transaction)
+    .await?;
+    sqlx::query!(
+        "UPDATE gc_channel.messages SET processed_at = now()
+         WHERE partition = $2 AND conversation_id = $1 AND direction = 'in' AND processed_at IS NULL
+           AND ($3::uuid IS NULL OR seq <= (SELECT seq FROM gc_channel.messages WHERE message_id = $3))",
+        id.0,
+        PartitionId::of(id).as_i16(),
+        last_seen.map(|message| message.0)
+    )
+    .execute(&mut *transaction)
+    .await?;
+    sqlx::query!(
+        "UPDATE gc_channel.takeover_sessions SET ended_at = now(), end_reason = $2
+         WHERE conversation_id = $1 AND ended_at IS NULL",
+        id.0,
+        reason
+    )
+    .execute(&mut *transaction)
+    .await?;
+    let body = json!({"conversation_id": id, "admin_id": holder, "reason": reason});
+    emit(&mut transaction, "govconnect.takeover.ended", body).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// Who holds a conversation, since when and why.
+#[derive(Clone, Debug)]
+pub struct Holding {
+    pub mode: String,
+    pub admin_id: Option<String>,
+    pub reason: Option<String>,
+    pub started_at: Option<jiff::Timestamp>,
+}
+
+/// The present state; `None` when there is no such conversation.
+pub async fn status(pool: &PgPool, id: ConversationId) -> Result<Option<Holding>, StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT c.mode, c.holder, s.reason, s.started_at AS "started_at?"
+           FROM gc_channel.conversations c
+           LEFT JOIN gc_channel.takeover_sessions s ON s.conversation_id = c.conversation_id AND s.ended_at IS NULL
+           WHERE c.conversation_id = $1"#,
+        id.0
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map(|row| Holding {
+        mode: row.mode,
+        admin_id: row.holder,
+        reason: row.reason,
+        started_at: row.started_at.map(jiff::Timestamp::from),
+    }))
+}
