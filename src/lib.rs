@@ -3,17 +3,25 @@
 
 pub mod actors;
 pub mod admin_command;
+pub mod ai;
 pub mod bus;
 pub mod clock;
 pub mod complaint;
 pub mod config;
 pub mod dialogue;
+pub mod doctor;
 pub mod http;
 pub mod http_client;
 pub mod ids;
 pub mod metrics;
+pub mod node;
 pub mod notification;
 pub mod openapi_command;
 pub mod passwords;
+pub mod postgres_command;
+pub mod retry;
+pub mod samples;
+pub mod simulator;
 pub mod store;
+pub mod telemetry;
 pub mod whatsapp;

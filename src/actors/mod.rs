@@ -1,5 +1,13 @@
-//! Who acts. Spawning is in `supervision` only.
+//! Who acts. All spawning is in [`supervision`]; decisions are in `dialogue`, SQL in `store`.
 //!
-//! - [`case`]: answers what others ask of the case service
+//! [`partition`] (64 of them) → [`conversation`]; [`ai`], [`case`] and [`sender`] beside them; [`intake`] writes webhooks.
 
+pub mod ai;
 pub mod case;
+pub mod channel;
+pub mod clients;
+pub mod conversation;
+pub mod intake;
+pub mod partition;
+pub mod sender;
+pub mod supervision;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rand::RngExt;
@@ -87,19 +87,10 @@ impl Config {
     }
 }
 
-/// `.local/data` of the working directory; for root in a place that others cannot enter, a folder under `/var/lib`,
-/// because PostgreSQL runs as another user then.
+/// `.local/data` of the working directory. (The embedded database puts its files elsewhere by itself when the user it
+/// runs as cannot enter here.)
 pub fn default_data_dir() -> PathBuf {
-    let local = std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")).join(".local/data");
-    let others_may_enter = local.ancestors().skip(1).all(|folder| match std::fs::metadata(folder) {
-        Ok(metadata) => metadata.mode() & 0o001 != 0,
-        Err(_) => true,
-    });
-    if nix::unistd::geteuid().is_root() && !others_may_enter {
-        PathBuf::from("/var/lib/govconnect/data")
-    } else {
-        local
-    }
+    std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")).join(".local/data")
 }
 
 fn generate(length: usize) -> String {

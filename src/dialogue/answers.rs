@@ -38,6 +38,7 @@ pub fn apply(
     language: Language,
     now: Timestamp,
 ) -> Outcome {
+    let opening = std::mem::take(&mut state.opening);
     let mut says = std::mem::take(&mut state.also_say);
     let mut buttons = Vec::new();
     let mut hand_over = None;
@@ -46,8 +47,10 @@ pub fn apply(
             let draft = state.draft.take_if(|draft| draft.submitted);
             let place = draft.as_ref().and_then(|draft| draft.alamat.clone());
             let place = match (place, draft.as_ref().and_then(|draft| draft.rt_rw.clone())) {
-                (Some(place), Some(rt_rw)) => format!("{place} RT/RW {rt_rw}"),
-                (Some(place), None) => place,
+                (Some(place), Some(rt_rw)) if !place.to_lowercase().contains("rt") => {
+                    format!("{place} RT/RW {rt_rw}")
+                }
+                (Some(place), _) => place,
                 (None, _) => phrases::pin(language),
             };
             says.push(phrases::filed(language, lap_id, &phrases::category_words(kategori), &place));
@@ -64,7 +67,7 @@ pub fn apply(
             hand_over = Some("the complaint was refused by the case service".into());
         }
     }
-    let reply = compose(&mut state, language, office, says, buttons);
+    let reply = compose(&mut state, language, office, opening, says, buttons);
     Outcome { state, reply, hand_over }
 }
 

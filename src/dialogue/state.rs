@@ -22,6 +22,9 @@ pub struct DialogueState {
     /// The complaint filed last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_filed: Option<Filed>,
+    /// How the reply to a call's answer opens: numbers of an emergency, the answer to a greeting.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub opening: Vec<String>,
     /// What else the citizen is to be told together with the answer of a call.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub also_say: Vec<String>,

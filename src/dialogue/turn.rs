@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::phrases;
 use super::reply::{Reply, ReplyButton, join};
 use super::state::{DialogueState, Draft};
-use super::understanding::{AskedSlot, Intent, Language, Passage, Understanding, Urgency};
+use super::understanding::{Intent, Language, Passage, Understanding, Urgency};
 use crate::ids::{DraftId, MessageId};
 
 /// Words of a quoted passage that fit a reply.
@@ -131,6 +131,7 @@ pub fn take(mut state: DialogueState, input: &Input<'_>) -> Outcome {
         language: input.understanding.language,
         input,
         state,
+        opening: Vec::new(),
         says: Vec::new(),
         buttons: Vec::new(),
         effects: Vec::new(),
@@ -144,6 +145,8 @@ struct Turn<'a> {
     language: Language,
     input: &'a Input<'a>,
     state: DialogueState,
+    /// What stands before everything: numbers of an emergency, the answer to a greeting.
+    opening: Vec<String>,
     says: Vec<String>,
     buttons: Vec<ReplyButton>,
     effects: Vec<Effect>,
@@ -157,10 +160,10 @@ impl Turn<'_> {
         }
         let understanding = self.input.understanding;
         if understanding.urgency == Urgency::Emergency && !self.input.office.emergency_numbers.is_empty() {
-            self.says.push(phrases::emergency(self.language, &self.input.office.emergency_numbers));
+            self.opening.push(phrases::emergency(self.language, &self.input.office.emergency_numbers));
         }
         if understanding.wants(Intent::Greeting) && understanding.urgency == Urgency::Normal {
-            self.says.push(phrases::greeting(self.language, self.greeted_with_salam()));
+            self.opening.push(phrases::greeting(self.language, self.greeted_with_salam()));
         }
         if understanding.wants(Intent::HumanHandoff) {
             self.says.push(phrases::hand_over(self.language));
@@ -331,6 +334,7 @@ impl Turn<'_> {
     /// One message a turn. When a call is under way its answer is the reply, and what was said so far rides along.
     fn finish(mut self) -> Outcome {
         if !self.effects.is_empty() {
+            self.state.opening.append(&mut self.opening);
             self.state.also_say.append(&mut self.says);
             return Outcome {
                 state: self.state,
@@ -339,29 +343,31 @@ impl Turn<'_> {
                 hand_over: self.hand_over,
             };
         }
-        let reply = compose(&mut self.state, self.language, self.input.office, self.says, self.buttons);
+        let reply =
+            compose(&mut self.state, self.language, self.input.office, self.opening, self.says, self.buttons);
         Outcome { state: self.state, reply, effects: self.effects, hand_over: self.hand_over }
     }
 }
 
-/// Puts the introduction in front of a first reply; nothing to say is no reply.
+/// Puts the introduction into a first reply, after its opening (a greeting, or the numbers of an emergency); nothing to
+/// say is no reply.
 pub(super) fn compose(
     state: &mut DialogueState,
     language: Language,
     office: &OfficeVoice,
+    opening: Vec<String>,
     says: Vec<String>,
     buttons: Vec<ReplyButton>,
 ) -> Option<Reply> {
-    if says.is_empty() {
+    let mut parts = opening;
+    if parts.is_empty() && says.is_empty() {
         return None;
     }
-    let mut parts = says;
     if !state.introduced {
-        // An emergency comes first, before who is speaking.
-        let at = usize::from(parts[0].contains('\n') && parts[0].ends_with(char::is_numeric));
-        parts.insert(at, phrases::introduction(language, &office.name));
+        parts.push(phrases::introduction(language, &office.name));
         state.introduced = true;
     }
+    parts.extend(says);
     Some(Reply { text: join(&parts), buttons })
 }
 
@@ -397,7 +403,7 @@ fn shortened(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dialogue::understanding::Slots;
+    use crate::dialogue::understanding::{AskedSlot, Slots};
 
     fn office() -> OfficeVoice {
         OfficeVoice {

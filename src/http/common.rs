@@ -86,6 +86,12 @@ pub fn coordinates(latitude: Option<f64>, longitude: Option<f64>) -> Result<Opti
         .map_err(|missing| Problem::field(missing, "latitude and longitude go together"))
 }
 
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        store_failure(&error)
+    }
+}
+
 /// What the caller is told when the store did not do it; the cause is logged here, once.
 pub fn store_failure(error: &StoreError) -> Problem {
     match error {

@@ -2,15 +2,16 @@
 //!
 //! - [`listener`]: a service becomes a listening server
 //! - [`guard`]: request ids, logging, metrics, the internal key
-//! - [`case`], [`notification`]: services
+//! - [`channel`], [`ai`], [`case`], [`notification`], [`dashboard`]: the services
 //! - [`common`]: keys, versions and cursors of requests; the store's failures
 //! - [`methods`]: 405 for methods a path does not take
 //! - [`extract`]: bodies, queries and paths become domain types
 //! - [`problem`]: every error in one shape (RFC 9457)
 //! - [`health`]: `/health`, `/ready`, `/metrics`
-//! - [`dashboard`]: the officers' web application and its API
 
+pub mod ai;
 pub mod case;
+pub mod channel;
 pub mod common;
 pub mod dashboard;
 pub mod extract;

@@ -43,12 +43,20 @@ pub struct NotificationState {
 pub fn service(state: NotificationState) -> Service {
     let state = web::Data::new(state);
     Service {
-        name: "notification",
-        description: "What is to be told to citizens outside a conversation, and how far it got.",
-        routes,
         state: Arc::new(move |config| {
             config.app_data(state.clone());
         }),
+        ..description()
+    }
+}
+
+/// The service without state: enough for its OpenAPI document.
+pub fn description() -> Service {
+    Service {
+        name: "notification",
+        description: "What is to be told to citizens outside a conversation, and how far it got.",
+        routes,
+        state: Arc::new(|_| {}),
         pages: |_| {},
     }
 }

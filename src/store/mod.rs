@@ -2,8 +2,10 @@
 //!
 //! Knows nothing of actors or HTTP. Times cross as `jiff` types (see `sqlx.toml`).
 
+pub mod ai;
 pub mod case;
 pub mod channel;
+pub mod embedded;
 pub mod notification;
 pub mod page;
 pub mod text;
@@ -69,7 +71,11 @@ pub async fn connect(options: PgConnectOptions, max_connections: u32) -> Result<
         options.application_name("govconnect").options([("lock_timeout", "10s"), ("timezone", "UTC")]);
     Ok(PgPoolOptions::new()
         .max_connections(max_connections)
-        .min_connections(max_connections.min(2))
+        // All of them now, and kept: a connection belongs to the runtime that opened it, and one that a worker thread
+        // of an HTTP server had opened would die with that thread while actors still drain.
+        .min_connections(max_connections)
+        .idle_timeout(None)
+        .max_lifetime(None)
         .acquire_timeout(Duration::from_secs(5))
         .connect_with(options)
         .await?)
@@ -87,4 +93,22 @@ pub async fn migrate(pool: &PgPool) -> Result<(), sqlx::migrate::MigrateError> {
 pub async fn ping(pool: &PgPool) -> Result<(), StoreError> {
     sqlx::query("SELECT 1").execute(pool).await?;
     Ok(())
+}
+
+/// Versions of the server and of what it needs, in one line.
+pub async fn describe(pool: &PgPool) -> Result<String, StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT current_setting('server_version') AS "server!",
+                  (SELECT extversion FROM pg_extension WHERE extname = 'vector') AS vector,
+                  (SELECT extversion FROM pg_extension WHERE extname = 'pg_trgm') AS trigrams"#
+    )
+    .fetch_one(pool)
+    .await?;
+    let or_missing = |version: Option<String>| version.unwrap_or_else(|| "missing".into());
+    Ok(format!(
+        "PostgreSQL {}, vector {}, pg_trgm {}",
+        row.server,
+        or_missing(row.vector),
+        or_missing(row.trigrams)
+    ))
 }

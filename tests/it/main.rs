@@ -1,4 +1,4 @@
-//! Integration tests: against a real PostgreSQL and over real HTTP. One binary, so that it links once.
+//! Integration tests: against a real PostgreSQL and over real HTTP. One binary, so that it is linked once.
 //!
 //! `TEST_DATABASE_URL` names a server where databases may be created, as `postgres://user:password@host:port/postgres`.
 
@@ -9,10 +9,13 @@
     reason = "a test that cannot go on must fail"
 )]
 
+mod ai;
 mod case;
 mod case_actor;
 mod case_http;
 mod dashboard;
+mod embedded;
 mod notification;
 mod openapi;
+mod simulator;
 mod support;

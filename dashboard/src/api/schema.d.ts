@@ -288,8 +288,8 @@ export interface components {
             last_text: string | null;
             /** @description `bot`, or `human` while an officer answers. */
             mode: string;
-            /** @description The bot gave up; a person has to look. */
-            parked: boolean;
+            /** @description Why the bot gave up, when it did; a person has to look. */
+            parked: string | null;
             /** Format: uuid */
             person_id: string;
             /**
@@ -298,6 +298,11 @@ export interface components {
              */
             unprocessed: number;
             wa_user_id: string | null;
+            /**
+             * Format: date-time
+             * @description Since when a person is wanted.
+             */
+            waiting_since: string | null;
         };
         /** @description Conversations by who has to act. */
         ConversationFigures: {
@@ -309,7 +314,7 @@ export interface components {
             more: boolean;
             /** @description The bot gave up. */
             parked: number;
-            /** @description Wait for an officer: handed over and held by nobody. */
+            /** @description Wait for an officer: a person is wanted and nobody holds them. */
             waiting: number;
         };
         /** @description A page of conversations, the one with the latest message first. */
@@ -359,7 +364,7 @@ export interface components {
             message_id: string;
             /** @description Who wrote an outbound message: `bot`, `officer` or `notification`. */
             origin: string | null;
-            /** @description How far an outbound message got: `queued`, `sent`, `delivered`, `read`, `failed`, `cancelled` … */
+            /** @description How far an outbound message got: `queued`, `sending`, `sent`, `delivered`, `read`, `failed`, `cancelled` … */
             status: string | null;
             text: string | null;
             /** Format: date-time */

@@ -64,7 +64,7 @@ export const en: Messages & Singular = {
     parked_other: "{{count}} conversations are stuck and need a look",
     showParked: "Show conversations",
     latest: "Latest complaints",
-    all: "All complaints",
+    all: "See all",
     byCategory: "By category",
     noCategories: "No complaints to count yet.",
     partial: "Conversations are counted among the latest {{count}}.",
@@ -168,7 +168,7 @@ export const en: Messages & Singular = {
     },
     delivery: {
       queued: "Queued",
-      claimed: "Being sent",
+      sending: "Being sent",
       sent: "Sent",
       delivered: "Delivered",
       read: "Read",

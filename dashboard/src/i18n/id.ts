@@ -53,7 +53,7 @@ export const id = {
     parked_other: "{{count}} percakapan terhenti dan perlu diperiksa",
     showParked: "Lihat percakapan",
     latest: "Laporan terbaru",
-    all: "Semua laporan",
+    all: "Lihat semua",
     byCategory: "Menurut kategori",
     noCategories: "Belum ada laporan untuk dihitung.",
     partial: "Percakapan dihitung dari {{count}} yang terbaru.",
@@ -156,7 +156,7 @@ export const id = {
     },
     delivery: {
       queued: "Mengantre",
-      claimed: "Sedang dikirim",
+      sending: "Sedang dikirim",
       sent: "Terkirim",
       delivered: "Sampai",
       read: "Dibaca",

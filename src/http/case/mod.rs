@@ -42,12 +42,20 @@ pub struct CaseState {
 pub fn service(state: CaseState) -> Service {
     let state = web::Data::new(state);
     Service {
-        name: "case",
-        description: "Complaints, what happened to them, and their categories.",
-        routes,
         state: Arc::new(move |config| {
             config.app_data(state.clone());
         }),
+        ..description()
+    }
+}
+
+/// The service without state: enough for its OpenAPI document.
+pub fn description() -> Service {
+    Service {
+        name: "case",
+        description: "Complaints, what happened to them, and their categories.",
+        routes,
+        state: Arc::new(|_| {}),
         pages: |_| {},
     }
 }

@@ -122,6 +122,8 @@ pub struct AnswerCommit {
     pub state: Value,
     pub outbound: Vec<NewOutbound>,
     pub events: Vec<NewEvent>,
+    /// Why a person is wanted, when the answer hands over.
+    pub hand_over: Option<String>,
 }
 
 /// How a commit ended.
@@ -351,7 +353,10 @@ pub async fn commit_answer(pool: &PgPool, commit: &AnswerCommit) -> Result<Commi
                RETURNING k.call_id),
            c AS (
                UPDATE gc_channel.conversations
-               SET state = $6, version = version + 1, owner_epoch = $3, updated_at = now()
+               SET state = $6, version = version + 1, owner_epoch = $3, updated_at = now(),
+                   waiting_since = CASE WHEN $15::text IS NULL OR mode = 'human' THEN waiting_since
+                                        ELSE coalesce(waiting_since, now()) END,
+                   waiting_reason = coalesce($15, waiting_reason)
                FROM answered
                WHERE conversation_id = $1 AND version = $2 AND owner_epoch <= $3
                RETURNING conversation_id, version, mode),
@@ -383,7 +388,8 @@ pub async fn commit_answer(pool: &PgPool, commit: &AnswerCommit) -> Result<Commi
         &outbound.contents,
         &events.ids,
         &events.keys,
-        &events.bodies
+        &events.bodies,
+        commit.hand_over
     )
     .fetch_optional(pool)
     .await?;

@@ -92,12 +92,13 @@ pub async fn claim(pool: &PgPool, id: ConversationId, epoch: Epoch) -> Result<Cl
     })
 }
 
-/// Rows that an earlier owner had claimed when it died: their outcome is unknown. Their wait counts from the claim.
-pub async fn abandon_older_claims(pool: &PgPool, id: ConversationId, epoch: Epoch) -> Result<(), StoreError> {
+/// For an actor that has just started: rows that are still claimed were claimed by one that is gone (an earlier owner,
+/// or this node's actor before a panic). Their outcome is unknown; their wait counts from the claim.
+pub async fn abandon_claims(pool: &PgPool, id: ConversationId, epoch: Epoch) -> Result<(), StoreError> {
     sqlx::query!(
         "UPDATE gc_channel.messages SET status = 'unknown'
          WHERE partition = $3 AND conversation_id = $1 AND direction = 'out' AND status = 'sending'
-           AND claim_epoch < $2",
+           AND claim_epoch <= $2",
         id.0,
         epoch.0,
         PartitionId::of(id).as_i16()
@@ -257,4 +258,20 @@ pub async fn queue(pool: &PgPool, message: &QueuedByOthers) -> Result<(), QueueE
     }
     transaction.commit().await.map_err(StoreError::from)?;
     Ok(())
+}
+
+/// Whether anything of the conversation waits to be sent; cheap, and without a claim.
+pub async fn has_sendable(pool: &PgPool, id: ConversationId) -> Result<bool, StoreError> {
+    let found = sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT FROM gc_channel.messages m JOIN gc_channel.conversations c USING (conversation_id)
+               WHERE m.partition = $2 AND m.conversation_id = $1 AND m.direction = 'out'
+                 AND m.status IN ('queued', 'sending', 'unknown') AND m.next_attempt_at IS DISTINCT FROM 'infinity'
+                 AND (c.mode = 'bot' OR m.origin <> 'bot')) AS "found!""#,
+        id.0,
+        PartitionId::of(id).as_i16()
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(found)
 }

@@ -2,8 +2,7 @@
 //!
 //! - [`database`]: a fresh, migrated database a test
 //! - [`service`]: a service on a free port, and a client for it
-//! - [`dashboard`]: a dashboard with its first account, and a browser-like caller
-//! - [`other_services`]: stand-ins for the services that the dashboard asks
+//! - [`dashboard`], [`other_services`]: a dashboard, and stand-ins for the services it calls
 
 pub mod dashboard;
 pub mod database;

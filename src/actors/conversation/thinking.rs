@@ -1,0 +1,316 @@
+//! A turn: think (only reading), then commit in one statement. A newer message or a takeover cancels the thinking;
+//! a commit is never cancelled, and a stale one changes nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{ActorFutureExt, AsyncContext, Context, SpawnHandle, WrapFuture};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{Activity, ConversationActor};
+use crate::actors::channel::ChannelContext;
+use crate::actors::clients::CallFailed;
+use crate::bus::case_calls::ReportedComplaint;
+use crate::dialogue::batching;
+use crate::dialogue::reply::Reply;
+use crate::dialogue::state::DialogueState;
+use crate::dialogue::turn::{self, BatchMessage, ComplaintFact, Facts, Lookup};
+use crate::dialogue::understanding::{Language, UnderstandRequest, Understanding};
+use crate::dialogue::{phrases, understanding};
+use crate::ids::{DraftId, MessageId, PersonId};
+use crate::store::StoreError;
+use crate::store::channel::conversation::{
+    self as store, Committed, InboxMessage, Load, Mode, NewEvent, NewOutbound, TurnCommit,
+};
+use crate::whatsapp::outgoing::{Button, Content};
+
+/// A turn that is being thought about.
+pub(super) struct Thinking {
+    handle: SpawnHandle,
+    batch: Vec<InboxMessage>,
+    restarts: u32,
+}
+
+/// What thinking brought.
+struct Thought {
+    understanding: Understanding,
+    facts: Facts,
+}
+
+impl ConversationActor {
+    /// Starts a turn over `batch`.
+    pub(super) fn think(&mut self, batch: Vec<InboxMessage>, restarts: u32, context: &mut Context<Self>) {
+        let Some(conversation) = &self.conversation else { return };
+        let (state, readable) = DialogueState::from_json(&conversation.state);
+        if !readable {
+            tracing::error!(conversation.id = %conversation.conversation_id, "stored dialogue state is not readable, starting afresh");
+        }
+        let thought = understand(self.context().clone(), conversation.person_id, batch.clone(), state);
+        let handle = context.spawn(thought.into_actor(self).map(|result, actor, context| {
+            let Activity::Thinking(thinking) = std::mem::replace(&mut actor.activity, Activity::Resting)
+            else {
+                return;
+            };
+            match result {
+                Ok(thought) => actor.commit(thinking.batch, thought, context),
+                Err(failed) => actor.turn_failed(thinking.batch, &failed, context),
+            }
+        }));
+        self.activity = Activity::Thinking(Thinking { handle, batch, restarts });
+    }
+
+    /// Gives up the thinking; nothing has been written.
+    pub(super) fn drop_thinking(&mut self, context: &mut Context<Self>, outcome: &str) {
+        if let Activity::Thinking(thinking) = std::mem::replace(&mut self.activity, Activity::Resting) {
+            context.cancel_future(thinking.handle);
+            self.context().metrics.turns.with_label_values(&[outcome]).inc();
+        }
+    }
+
+    /// The store was read beside the thinking: does the turn still fit?
+    pub(super) fn reconsider(&mut self, load: Result<Load, StoreError>, context: &mut Context<Self>) {
+        let loaded = match load {
+            Ok(Load::Loaded(loaded)) => loaded,
+            Ok(Load::Fenced | Load::Missing) => {
+                self.drop_thinking(context, "cancelled");
+                self.dirty = true;
+                return;
+            }
+            // The commit will tell.
+            Err(_) => return,
+        };
+        self.deliver(context);
+        let Activity::Thinking(thinking) = &self.activity else { return };
+        if loaded.conversation.mode == Mode::Human {
+            self.drop_thinking(context, "cancelled");
+            self.conversation = Some(loaded.conversation);
+            return;
+        }
+        let newer = loaded.inbox.iter().any(|message| !thinking.batch.contains(message));
+        let first = thinking.batch.iter().map(|message| message.received_at).min();
+        let now = self.context().clock.now();
+        let timing = self.context().settings.timing;
+        let restarts = thinking.restarts;
+        let may = first.is_some_and(|first| batching::may_restart(restarts, first, now, &timing));
+        if newer && may {
+            self.drop_thinking(context, "restarted");
+            self.conversation = Some(loaded.conversation);
+            self.think(loaded.inbox, restarts + 1, context);
+        }
+    }
+
+    /// Decides, and commits everything in one statement.
+    fn commit(&mut self, batch: Vec<InboxMessage>, thought: Thought, context: &mut Context<Self>) {
+        fail::fail_point!("conversation::turn");
+        let Some(conversation) = &self.conversation else { return };
+        let channel = self.context().clone();
+        let (state, _) = DialogueState::from_json(&conversation.state);
+        let messages: Vec<BatchMessage> = batch.iter().map(batch_message).collect();
+        let outcome = turn::take(
+            state,
+            &turn::Input {
+                office: &channel.office,
+                messages: &messages,
+                understanding: &thought.understanding,
+                facts: &thought.facts,
+                now: channel.clock.now(),
+                fresh_id: DraftId::new(),
+            },
+        );
+        let language = thought.understanding.language;
+        let calls = outcome.effects.iter().map(|effect| self.new_call(effect, language)).collect();
+        let outbound = outbound(outcome.reply);
+        let events = outbound.first().map(|first| reply_event(self, &batch, &thought.understanding, first));
+        let commit = TurnCommit {
+            conversation_id: conversation.conversation_id,
+            version: conversation.version,
+            epoch: self.identity.epoch,
+            turn_id: Uuid::now_v7(),
+            state: outcome.state.to_json(),
+            processed: batch.iter().map(|message| message.message_id).collect(),
+            outbound,
+            calls,
+            events: events.into_iter().collect(),
+            hand_over: outcome.hand_over,
+        };
+        self.write_turn(commit, "committed", context);
+    }
+
+    /// Under `ctx.wait`: nothing else of this actor runs until the store has answered.
+    fn write_turn(&mut self, commit: TurnCommit, outcome: &'static str, context: &mut Context<Self>) {
+        if !self.context().lease.is_valid() {
+            tracing::warn!(conversation.id = %self.identity.conversation, "turn dropped: the lease has run out");
+            self.dirty = true;
+            return self.store_failed(&StoreError::Corrupt("lease".into()), context);
+        }
+        self.activity = Activity::Committing;
+        let channel = self.context().clone();
+        let writing = async move {
+            fail::fail_point!("turn::before_commit");
+            let written = store::commit_turn(&channel.pool, &commit).await;
+            fail::fail_point!("turn::after_commit");
+            written
+        };
+        context.wait(writing.into_actor(self).map(move |written, actor, context| {
+            actor.activity = Activity::Resting;
+            actor.stop_typing(context);
+            // Whatever came of it, the store is read again: for calls, for newer messages, for who owns it.
+            actor.dirty = true;
+            match written {
+                Ok(Committed::Yes(_)) => {
+                    actor.context().metrics.turns.with_label_values(&[outcome]).inc();
+                    actor.deliver(context);
+                }
+                Ok(Committed::Stale) => {
+                    actor.context().metrics.turns.with_label_values(&["stale"]).inc();
+                }
+                Err(error) => return actor.store_failed(&error, context),
+            }
+            actor.advance(context);
+        }));
+    }
+
+    /// Again after a pause; too often, and a person is called instead: never silence.
+    fn turn_failed(&mut self, batch: Vec<InboxMessage>, failed: &CallFailed, context: &mut Context<Self>) {
+        let Some(conversation) = &self.conversation else { return };
+        tracing::warn!(conversation.id = %conversation.conversation_id, attempt = conversation.failed_turns + 1, error = %failed, "turn failed");
+        if conversation.failed_turns + 1 >= self.context().settings.turn_attempts {
+            let (state, _) = DialogueState::from_json(&conversation.state);
+            let reply = Reply { text: phrases::apology(Language::Id), buttons: Vec::new() };
+            let commit = TurnCommit {
+                conversation_id: conversation.conversation_id,
+                version: conversation.version,
+                epoch: self.identity.epoch,
+                turn_id: Uuid::now_v7(),
+                state: state.to_json(),
+                processed: batch.iter().map(|message| message.message_id).collect(),
+                outbound: outbound(Some(reply)),
+                calls: Vec::new(),
+                events: Vec::new(),
+                hand_over: Some("the bot failed several times".into()),
+            };
+            return self.write_turn(commit, "handed_over", context);
+        }
+        self.context().metrics.turns.with_label_values(&["failed"]).inc();
+        let pause = Duration::from_millis(500) * 2_u32.pow(conversation.failed_turns.clamp(0, 6) as u32);
+        let (pool, id, epoch) =
+            (self.context().pool.clone(), self.identity.conversation, self.identity.epoch);
+        self.activity = Activity::Committing;
+        let writing = async move { store::postpone_turn(&pool, id, epoch, pause).await };
+        context.wait(writing.into_actor(self).map(|written, actor, context| {
+            actor.activity = Activity::Resting;
+            actor.dirty = true;
+            match written {
+                Ok(()) => actor.advance(context),
+                Err(error) => actor.store_failed(&error, context),
+            }
+        }));
+    }
+}
+
+/// Thinks: asks the AI service, then the case service for the facts that are needed. Only reads.
+async fn understand(
+    channel: Arc<ChannelContext>,
+    person: PersonId,
+    batch: Vec<InboxMessage>,
+    state: DialogueState,
+) -> Result<Thought, CallFailed> {
+    let messages: Vec<BatchMessage> = batch.iter().map(batch_message).collect();
+    if !turn::deserves_reply(&messages) {
+        return Ok(Thought { understanding: Understanding::default(), facts: Facts::default() });
+    }
+    let texts: Vec<String> = messages
+        .iter()
+        .filter(|message| message.button.is_none() && message.pin.is_none() && message.kind != "reaction")
+        .filter_map(|message| message.text.clone())
+        .collect();
+    let understanding = match texts.is_empty() {
+        true => understanding::Understanding::default(),
+        false => channel.ai.understand(UnderstandRequest { texts, asked_for: state.asked_for() }).await?,
+    };
+    let mut facts = Facts::default();
+    for lookup in turn::lookups(&understanding) {
+        let found = match lookup {
+            Lookup::Complaint(lap_id) => channel.case.find(lap_id, person).await,
+            Lookup::OwnComplaints => channel.case.list(person).await,
+        };
+        match found {
+            Ok(found) => facts.complaints.extend(found.into_iter().map(fact)),
+            Err(CallFailed::Refused { .. }) => {}
+            Err(CallFailed::Unavailable) => facts.unavailable = true,
+        }
+    }
+    Ok(Thought { understanding, facts })
+}
+
+fn fact(complaint: ReportedComplaint) -> ComplaintFact {
+    ComplaintFact {
+        lap_id: complaint.lap_id.to_string(),
+        kategori: complaint.kategori,
+        status: complaint.status.to_string(),
+    }
+}
+
+/// The parts of a stored message that a turn looks at.
+fn batch_message(message: &InboxMessage) -> BatchMessage {
+    let at = |path: &str| message.content.pointer(path);
+    let button = at("/interactive/button_reply/id")
+        .or_else(|| at("/interactive/list_reply/id"))
+        .or_else(|| at("/button/payload"));
+    let pin = at("/location/latitude")
+        .and_then(|value| value.as_f64())
+        .zip(at("/location/longitude").and_then(|value| value.as_f64()));
+    BatchMessage {
+        message_id: Some(message.message_id),
+        kind: message.kind.clone(),
+        text: message.text.clone(),
+        button: button.and_then(|id| id.as_str()).map(str::to_owned),
+        pin,
+    }
+}
+
+/// A reply as rows of the outbox; longer than one message allows, it becomes several in order.
+pub(super) fn outbound(reply: Option<Reply>) -> Vec<NewOutbound> {
+    let Some(reply) = reply else { return Vec::new() };
+    let content = match reply.buttons.is_empty() {
+        true => Content::Text { text: reply.text },
+        false => Content::Buttons {
+            text: reply.text,
+            buttons: reply
+                .buttons
+                .into_iter()
+                .map(|button| Button { id: button.id, title: button.title })
+                .collect(),
+        },
+    };
+    content.within_limits().into_iter().filter_map(|part| row(&part)).collect()
+}
+
+/// One part as a row; `None` only if it could not be written as JSON, which strings and lists always can.
+fn row(part: &Content) -> Option<NewOutbound> {
+    Some(NewOutbound {
+        message_id: MessageId::new(),
+        kind: part.kind().to_owned(),
+        text: part.shown_text().to_owned(),
+        content: serde_json::to_value(part).ok()?,
+    })
+}
+
+fn reply_event(
+    actor: &ConversationActor,
+    batch: &[InboxMessage],
+    understanding: &Understanding,
+    first: &NewOutbound,
+) -> NewEvent {
+    NewEvent {
+        routing_key: "govconnect.ai.reply".into(),
+        body: json!({
+            "conversation_id": actor.identity.conversation,
+            "message_ids": batch.iter().map(|message| message.message_id).collect::<Vec<_>>(),
+            "intent": understanding.intents.first(),
+            "reply_text": first.text,
+            "model": "builtin",
+        }),
+    }
+}

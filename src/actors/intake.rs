@@ -1,0 +1,266 @@
+//! The group-commit writer: one a node, writes whatever is queued in one transaction, and only then lets the webhooks
+//! answer 200 (I1). No timer: while one commit runs, the next batch gathers.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use futures::future::BoxFuture;
+use sqlx::PgPool;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::ids::{ConversationId, PartitionId};
+use crate::metrics::Metrics;
+use crate::store::StoreError;
+use crate::store::channel::intake::{IntakeBatch, IntakeOutcome, ParkedUpdate, write};
+
+/// Why a webhook was not taken; Meta is told 503 and comes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum Refused {
+    /// More waits than `intake.queue` allows.
+    #[error("the intake is full")]
+    Full,
+    /// The database did not take it.
+    #[error("the database did not take it")]
+    NotCommitted,
+    /// This node is stopping.
+    #[error("the intake is closed")]
+    Closed,
+}
+
+struct Submission {
+    batch: IntakeBatch,
+    done: oneshot::Sender<Result<(), Refused>>,
+}
+
+/// Where webhooks hand in what they brought. Cheap to clone.
+#[derive(Clone)]
+pub struct Intake {
+    queue: mpsc::Sender<Submission>,
+    metrics: Metrics,
+}
+
+/// The writer's end of the queue.
+pub struct IntakeQueue {
+    receiver: mpsc::Receiver<Submission>,
+    max_rows: usize,
+}
+
+/// A queue for `capacity` webhooks; transactions hold about `max_rows` rows.
+pub fn queue(capacity: usize, max_rows: usize, metrics: Metrics) -> (Intake, IntakeQueue) {
+    let (sender, receiver) = mpsc::channel(capacity);
+    (Intake { queue: sender, metrics }, IntakeQueue { receiver, max_rows })
+}
+
+impl Intake {
+    /// Waits until the batch is on disk.
+    ///
+    /// # Errors
+    /// [`Refused`]: nothing is promised, the sender must try again.
+    pub async fn submit(&self, batch: IntakeBatch) -> Result<(), Refused> {
+        let outcome = self.enqueue(batch).await;
+        if let Err(refused) = outcome {
+            self.metrics.intake_refused.with_label_values(&[<&str>::from(refused)]).inc();
+        }
+        outcome
+    }
+
+    async fn enqueue(&self, batch: IntakeBatch) -> Result<(), Refused> {
+        let (done, answer) = oneshot::channel();
+        self.queue.try_send(Submission { batch, done }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Refused::Full,
+            mpsc::error::TrySendError::Closed(_) => Refused::Closed,
+        })?;
+        answer.await.unwrap_or(Err(Refused::NotCommitted))
+    }
+}
+
+/// Writes until every [`Intake`] is gone; then everything that was handed in has been answered.
+pub async fn run(
+    mut queue: IntakeQueue,
+    pool: PgPool,
+    metrics: Metrics,
+    wake: impl Fn(&BTreeSet<(PartitionId, ConversationId)>),
+) {
+    while let Some(first) = queue.receiver.recv().await {
+        let mut submissions = vec![first];
+        let mut rows = submissions[0].batch.rows();
+        while rows < queue.max_rows {
+            let Ok(next) = queue.receiver.try_recv() else { break };
+            rows += next.batch.rows();
+            submissions.push(next);
+        }
+        let (batches, waiting): (Vec<_>, Vec<_>) =
+            submissions.into_iter().map(|submission| (submission.batch, submission.done)).unzip();
+        let merged = merge(batches);
+        fail::fail_point!("intake::before_commit");
+        let started = Instant::now();
+        let result = write_or_split(&pool, merged).await;
+        metrics
+            .intake_commit_seconds
+            .with_label_values(&[] as &[&str])
+            .observe(started.elapsed().as_secs_f64());
+        fail::fail_point!("intake::after_commit");
+        let answer = match &result {
+            Ok(outcome) => {
+                count(&metrics, outcome);
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(%error, cause = error_source(error), rows, "webhooks could not be written");
+                Err(Refused::NotCommitted)
+            }
+        };
+        for done in waiting {
+            // A webhook whose connection broke does not wait any more; Meta will come again.
+            let _ = done.send(answer);
+        }
+        if let Ok(outcome) = result {
+            wake(&outcome.wake);
+        }
+    }
+}
+
+fn error_source(error: &StoreError) -> String {
+    std::error::Error::source(error).map(ToString::to_string).unwrap_or_default()
+}
+
+fn merge(batches: Vec<IntakeBatch>) -> IntakeBatch {
+    let mut merged = IntakeBatch::default();
+    for batch in batches {
+        merged.messages.extend(batch.messages);
+        merged.statuses.extend(batch.statuses);
+        merged.parked.extend(batch.parked);
+    }
+    merged
+}
+
+fn count(metrics: &Metrics, outcome: &IntakeOutcome) {
+    for (kind, rows) in [
+        ("message", outcome.new_messages),
+        ("duplicate", outcome.duplicates),
+        ("status", outcome.statuses),
+        ("parked", outcome.parked),
+    ] {
+        metrics.intake_rows.with_label_values(&[kind]).inc_by(rows as u64);
+    }
+}
+
+/// Writes a batch; when the database refuses the data, halves it until the bad row stands alone, and parks that one
+/// with its bytes. The rest lands.
+fn write_or_split(pool: &PgPool, batch: IntakeBatch) -> BoxFuture<'_, Result<IntakeOutcome, StoreError>> {
+    Box::pin(async move {
+        let refused = match write(pool, &batch).await {
+            Err(StoreError::Refused(error)) => error,
+            other => return other,
+        };
+        if batch.rows() == 1 {
+            let reason = format!("the database refused it: {}", sql_state(&refused));
+            return write(
+                pool,
+                &IntakeBatch { parked: vec![parked(batch, reason)], ..IntakeBatch::default() },
+            )
+            .await;
+        }
+        let (left, right) = halves(batch);
+        let mut outcome = write_or_split(pool, left).await?;
+        let other = write_or_split(pool, right).await?;
+        outcome.new_messages += other.new_messages;
+        outcome.duplicates += other.duplicates;
+        outcome.statuses += other.statuses;
+        outcome.parked += other.parked;
+        outcome.wake.extend(other.wake);
+        Ok(outcome)
+    })
+}
+
+/// The SQLSTATE only: the database's words may quote the data.
+fn sql_state(error: &sqlx::Error) -> String {
+    error
+        .as_database_error()
+        .and_then(|error| error.code().map(|code| format!("SQLSTATE {code}")))
+        .unwrap_or_else(|| "no SQLSTATE".into())
+}
+
+fn halves(mut batch: IntakeBatch) -> (IntakeBatch, IntakeBatch) {
+    let mut right = IntakeBatch::default();
+    let mut to_move = batch.rows() / 2;
+    let from_parked = batch.parked.len().min(to_move);
+    right.parked = batch.parked.split_off(batch.parked.len() - from_parked);
+    to_move -= from_parked;
+    let from_statuses = batch.statuses.len().min(to_move);
+    right.statuses = batch.statuses.split_off(batch.statuses.len() - from_statuses);
+    to_move -= from_statuses;
+    right.messages = batch.messages.split_off(batch.messages.len() - to_move);
+    (batch, right)
+}
+
+/// The only row of `batch`, as something to be parked.
+fn parked(mut batch: IntakeBatch, reason: String) -> ParkedUpdate {
+    if let Some(message) = batch.messages.pop() {
+        return ParkedUpdate {
+            phone_number_id: printable(message.phone_number_id),
+            reason,
+            raw: message.raw,
+        };
+    }
+    if let Some(status) = batch.statuses.pop() {
+        let raw = serde_json::json!({"id": status.wamid, "status": status.status, "timestamp": status.at,
+            "errors": status.errors});
+        return ParkedUpdate { phone_number_id: None, reason, raw: raw.to_string().into_bytes() };
+    }
+    let raw = batch.parked.pop().map(|update| update.raw).unwrap_or_default();
+    ParkedUpdate { phone_number_id: None, reason, raw }
+}
+
+fn printable(text: String) -> Option<String> {
+    Some(text).filter(|text| text.chars().all(|character| character.is_ascii_graphic()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(messages: usize, parked: usize) -> IntakeBatch {
+        let update = ParkedUpdate { phone_number_id: None, reason: String::new(), raw: Vec::new() };
+        let message = crate::store::channel::intake::IncomingMessage {
+            phone_number_id: "1".into(),
+            wamid: "w".into(),
+            phone: None,
+            bsuid: None,
+            parent_bsuid: None,
+            display_name: None,
+            username: None,
+            sent_at: jiff::Timestamp::UNIX_EPOCH,
+            kind: "text".into(),
+            text: None,
+            content: serde_json::Value::Null,
+            raw: Vec::new(),
+        };
+        IntakeBatch { messages: vec![message; messages], statuses: Vec::new(), parked: vec![update; parked] }
+    }
+
+    #[test]
+    fn halves_lose_nothing_and_shrink() {
+        for (messages, parked) in [(2, 0), (1, 1), (0, 2), (7, 5), (1, 8)] {
+            let (left, right) = halves(batch(messages, parked));
+            assert_eq!(left.messages.len() + right.messages.len(), messages);
+            assert_eq!(left.parked.len() + right.parked.len(), parked);
+            assert!(left.rows() > 0 && right.rows() > 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_at_once() {
+        let (intake, _kept) = queue(1, 10, Metrics::new().unwrap());
+        let waiting = tokio::spawn({
+            let intake = intake.clone();
+            async move { intake.submit(IntakeBatch::default()).await }
+        });
+        while intake.queue.capacity() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(intake.submit(IntakeBatch::default()).await, Err(Refused::Full));
+        waiting.abort();
+    }
+}

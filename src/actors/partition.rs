@@ -1,0 +1,286 @@
+//! A partition: one of 64 shares of all conversations, and the only holder of their actors' addresses.
+//!
+//! It wakes a conversation's actor (making it when there is none), restarts one that panicked, parks one that keeps
+//! panicking, and agrees to one leaving memory only when everything it was sent has been handled.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::{
+    Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult, ResponseFuture, WrapFuture,
+};
+use tokio::sync::oneshot;
+
+use super::channel::ChannelContext;
+use super::conversation::{self, ConversationActor};
+use super::supervision::{self, Ended};
+use crate::ids::{ConversationId, Epoch, PartitionId};
+use crate::store::channel::conversation as store;
+
+/// Crashes are forgotten after this long without one.
+const CRASH_MEMORY: Duration = Duration::from_secs(60);
+
+/// A conversation may have work. A hint: it may be lost, doubled or reordered.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Wake {
+    pub conversation: ConversationId,
+    /// `hint`, `sweep` or `restart`; counted.
+    pub source: &'static str,
+}
+
+/// From a conversation's actor: it has taken its wake-up into account.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Handled {
+    pub conversation: ConversationId,
+    pub generation: u64,
+}
+
+/// From a conversation's actor: nothing to do, may it leave memory?
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "bool")]
+pub struct MayLeave {
+    pub conversation: ConversationId,
+    pub generation: u64,
+}
+
+/// A conversation's actor has ended.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+struct ChildEnded {
+    conversation: ConversationId,
+    generation: u64,
+    ended: Ended,
+}
+
+/// Stop: finish what is under way, start nothing, answer when all conversations have ended.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Drain;
+
+struct Child {
+    address: Addr<ConversationActor>,
+    generation: u64,
+    /// A wake-up is on its way and not yet handled.
+    outstanding: bool,
+    /// Another came meanwhile.
+    again: bool,
+}
+
+struct Crashes {
+    count: u32,
+    last: Instant,
+}
+
+/// The actor.
+pub struct Partition {
+    id: PartitionId,
+    epoch: Epoch,
+    context: Arc<ChannelContext>,
+    children: HashMap<ConversationId, Child>,
+    crashes: HashMap<ConversationId, Crashes>,
+    next_generation: u64,
+    draining: bool,
+    /// Told when the last child has ended.
+    drained: Vec<oneshot::Sender<()>>,
+}
+
+impl Partition {
+    /// A partition owned at `epoch`.
+    pub fn new(id: PartitionId, epoch: Epoch, context: Arc<ChannelContext>) -> Self {
+        Partition {
+            id,
+            epoch,
+            context,
+            children: HashMap::new(),
+            crashes: HashMap::new(),
+            next_generation: 0,
+            draining: false,
+            drained: Vec::new(),
+        }
+    }
+
+    fn wake(&mut self, conversation: ConversationId, actor: &mut Context<Self>) {
+        if self.draining || !self.context.lease.is_valid() {
+            return;
+        }
+        if self.children.len() >= self.context.settings.max_active_per_partition
+            && !self.children.contains_key(&conversation)
+        {
+            // Its rows stay in the inbox; the sweeper comes again.
+            tracing::debug!(partition = %self.id, "partition is full, a wake-up waits for the next sweep");
+            return;
+        }
+        let child = match self.children.entry(conversation) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                self.next_generation += 1;
+                let generation = self.next_generation;
+                let conversation_actor = ConversationActor::new(conversation::Identity {
+                    conversation,
+                    generation,
+                    epoch: self.epoch,
+                    context: self.context.clone(),
+                    partition: actor.address(),
+                });
+                let partition = actor.address();
+                let address = supervision::spawn(
+                    "conversation",
+                    &self.context.metrics,
+                    conversation_actor,
+                    move |ended| {
+                        // The mailbox of a partition that has gone takes nothing; then nobody needs to know.
+                        supervision::deliver(&partition, ChildEnded { conversation, generation, ended });
+                    },
+                );
+                self.context.metrics.active_conversations.inc();
+                entry.insert(Child { address, generation, outstanding: false, again: false })
+            }
+        };
+        if child.outstanding {
+            child.again = true;
+        } else {
+            child.outstanding = supervision::deliver(&child.address, conversation::Wake);
+        }
+    }
+
+    /// True when this crash is one too many.
+    fn over_budget(&mut self, conversation: ConversationId) -> bool {
+        let now = Instant::now();
+        self.crashes.retain(|_, crashes| now.duration_since(crashes.last) < CRASH_MEMORY);
+        let crashes = self.crashes.entry(conversation).or_insert(Crashes { count: 0, last: now });
+        crashes.count += 1;
+        crashes.last = now;
+        crashes.count > self.context.settings.restart_budget
+    }
+
+    fn restart_later(&mut self, conversation: ConversationId, actor: &mut Context<Self>) {
+        let crashes = self.crashes.get(&conversation).map_or(1, |crashes| crashes.count);
+        let pause = Duration::from_millis(100) * 2_u32.pow(crashes.min(6));
+        actor.run_later(pause, move |partition, actor| {
+            partition.context.metrics.wakes.with_label_values(&["restart"]).inc();
+            partition.wake(conversation, actor);
+        });
+    }
+
+    fn park(&mut self, conversation: ConversationId, actor: &mut Context<Self>) {
+        tracing::error!(conversation.id = %conversation, "conversation parked: it keeps crashing");
+        self.context.metrics.parked_conversations.inc();
+        let (pool, epoch) = (self.context.pool.clone(), self.epoch);
+        actor.spawn(
+            async move {
+                if let Err(error) = store::park(&pool, conversation, epoch, "its actor keeps crashing").await {
+                    tracing::error!(conversation.id = %conversation, %error, "conversation could not be parked");
+                }
+            }
+            .into_actor(self),
+        );
+    }
+
+    fn answer_drain_if_empty(&mut self) {
+        if self.children.is_empty() {
+            for waiting in self.drained.drain(..) {
+                // Whoever asked may have given up waiting.
+                let _ = waiting.send(());
+            }
+        }
+    }
+}
+
+impl Actor for Partition {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.set_mailbox_capacity(65_536);
+    }
+}
+
+impl Handler<Wake> for Partition {
+    type Result = ();
+
+    fn handle(&mut self, message: Wake, context: &mut Self::Context) {
+        self.context.metrics.wakes.with_label_values(&[message.source]).inc();
+        self.wake(message.conversation, context);
+    }
+}
+
+impl Handler<Handled> for Partition {
+    type Result = ();
+
+    fn handle(&mut self, message: Handled, _: &mut Self::Context) {
+        let Some(child) = self.children.get_mut(&message.conversation) else { return };
+        if child.generation != message.generation {
+            return;
+        }
+        child.outstanding =
+            std::mem::take(&mut child.again) && supervision::deliver(&child.address, conversation::Wake);
+    }
+}
+
+impl Handler<MayLeave> for Partition {
+    type Result = MessageResult<MayLeave>;
+
+    fn handle(&mut self, message: MayLeave, _: &mut Self::Context) -> Self::Result {
+        let Some(child) = self.children.get(&message.conversation) else { return MessageResult(true) };
+        if child.generation != message.generation {
+            return MessageResult(true);
+        }
+        if child.outstanding || child.again {
+            return MessageResult(false);
+        }
+        // From here on a wake-up makes a new actor.
+        self.children.remove(&message.conversation);
+        self.context.metrics.active_conversations.dec();
+        MessageResult(true)
+    }
+}
+
+impl Handler<ChildEnded> for Partition {
+    type Result = ();
+
+    fn handle(&mut self, message: ChildEnded, context: &mut Self::Context) {
+        let current = self
+            .children
+            .get(&message.conversation)
+            .is_some_and(|child| child.generation == message.generation);
+        if !current {
+            return self.answer_drain_if_empty();
+        }
+        let child = self.children.remove(&message.conversation);
+        self.context.metrics.active_conversations.dec();
+        match message.ended {
+            Ended::Panicked if self.over_budget(message.conversation) => {
+                self.park(message.conversation, context)
+            }
+            Ended::Panicked => self.restart_later(message.conversation, context),
+            // It stopped by itself with a wake-up under way (fenced, or draining): the sweeper finds what is left.
+            Ended::Finished | Ended::Aborted => {
+                if child.is_some_and(|child| child.again || child.outstanding) {
+                    self.restart_later(message.conversation, context);
+                }
+            }
+        }
+        self.answer_drain_if_empty();
+    }
+}
+
+impl Handler<Drain> for Partition {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Drain, _: &mut Self::Context) -> Self::Result {
+        let (sender, receiver) = oneshot::channel();
+        self.draining = true;
+        self.drained.push(sender);
+        for child in self.children.values() {
+            supervision::deliver(&child.address, conversation::Stop);
+        }
+        self.answer_drain_if_empty();
+        Box::pin(async move {
+            // A partition that ends before it answers has drained too.
+            drop(receiver.await);
+        })
+    }
+}

@@ -1,0 +1,193 @@
+//! The only place that spawns: actors, and the tasks beside them. Each is watched, and its end is counted by cause.
+//!
+//! actix's own `Supervisor` does not survive a panic and its mailboxes do not push back, so an actor is spawned here as
+//! a future whose `JoinHandle` tells how it ended; whoever asked for it decides about a restart.
+
+use std::future::Future;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use actix::dev::ToEnvelope;
+use actix::{Actor, Addr, Context, Handler, Message};
+use actix_rt::{Arbiter, ArbiterHandle};
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use tokio::task::JoinError;
+
+use crate::metrics::Metrics;
+
+/// The process's one multi-threaded runtime; pools, HTTP clients and broker connections live on it.
+static RUNTIME: OnceLock<Arc<Runtime>> = OnceLock::new();
+
+/// Makes `runtime` the one that arbiters share. The first call holds.
+pub fn share_runtime(runtime: Arc<Runtime>) {
+    // A second runtime in one process happens in tests only; they then share the first.
+    drop(RUNTIME.set(runtime));
+}
+
+/// One arbiter a core, all on the shared runtime: a pool's connections outlive any one of them.
+///
+/// # Errors
+/// When a thread cannot be started, or [`share_runtime`] was never called.
+pub fn arbiters() -> std::io::Result<Vec<ArbiterHandle>> {
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let runtime =
+        RUNTIME.get().ok_or_else(|| std::io::Error::other("no runtime was shared with the actors"))?;
+    (0..cores)
+        .map(|_| {
+            let runtime = runtime.clone();
+            Arbiter::try_with_tokio_rt(move || Ok(runtime)).map(|arbiter| arbiter.handle())
+        })
+        .collect()
+}
+
+/// How an actor or task ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum Ended {
+    /// It stopped of its own will.
+    Finished,
+    /// It panicked; its state is gone, what it owned is in the store.
+    Panicked,
+    /// Its thread was stopped under it.
+    Aborted,
+}
+
+impl Ended {
+    fn of(result: Result<(), JoinError>) -> Self {
+        match result {
+            Ok(()) => Ended::Finished,
+            Err(error) if error.is_panic() => Ended::Panicked,
+            Err(_) => Ended::Aborted,
+        }
+    }
+}
+
+/// Starts an actor on the present arbiter; `on_end` runs there when it has ended, for whatever cause.
+pub fn spawn<A: Actor<Context = Context<A>>>(
+    name: &'static str,
+    metrics: &Metrics,
+    actor: A,
+    on_end: impl FnOnce(Ended) + 'static,
+) -> Addr<A> {
+    let context = Context::new();
+    let address = actix::AsyncContext::address(&context);
+    let running = actix::spawn(context.into_future(actor));
+    let metrics = metrics.clone();
+    actix::spawn(async move {
+        let ended = Ended::of(running.await);
+        metrics.actors_ended.with_label_values(&[name, ended.into()]).inc();
+        if ended == Ended::Panicked {
+            tracing::error!(actor = name, "actor panicked");
+        }
+        on_end(ended);
+    });
+    address
+}
+
+/// Starts an actor on another arbiter and gives its address, or `None` when that arbiter is gone.
+pub async fn spawn_on<A: Actor<Context = Context<A>>>(
+    arbiter: &ArbiterHandle,
+    name: &'static str,
+    metrics: &Metrics,
+    make: impl FnOnce() -> A + Send + 'static,
+) -> Option<Addr<A>> {
+    let (sender, receiver) = oneshot::channel();
+    let metrics = metrics.clone();
+    arbiter.spawn_fn(move || {
+        let address = spawn(name, &metrics, make(), |_| {});
+        // Nobody waiting any more means that the node is going down; the actor then ends with its arbiter.
+        drop(sender.send(address));
+    });
+    receiver.await.ok()
+}
+
+/// Hands a message over if the mailbox takes it. A `false` loses only a hint: what it told of is in the store.
+pub fn deliver<A, M>(address: &Addr<A>, message: M) -> bool
+where
+    M: Message + Send + 'static,
+    M::Result: Send,
+    A: Actor + Handler<M>,
+    A::Context: ToEnvelope<A, M>,
+{
+    address.try_send(message).is_ok()
+}
+
+/// Runs a task that must never end for as long as the process lives: when it panics it is started again, after a pause.
+pub fn keep_running<F, T>(name: &'static str, metrics: &Metrics, mut task: F) -> tokio::task::JoinHandle<()>
+where
+    F: FnMut() -> T + Send + 'static,
+    T: Future<Output = ()> + Send + 'static,
+{
+    let metrics = metrics.clone();
+    tokio::spawn(async move {
+        loop {
+            let ended = Ended::of(tokio::spawn(task()).await);
+            metrics.actors_ended.with_label_values(&[name, ended.into()]).inc();
+            match ended {
+                Ended::Panicked => {
+                    tracing::error!(task = name, "task panicked; it is started again");
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+                Ended::Finished | Ended::Aborted => break,
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Fragile;
+    impl Actor for Fragile {
+        type Context = Context<Self>;
+    }
+
+    #[derive(Message)]
+    #[rtype(result = "()")]
+    struct Break;
+
+    impl Handler<Break> for Fragile {
+        type Result = ();
+        fn handle(&mut self, _: Break, _: &mut Context<Self>) {
+            panic!("broken on purpose");
+        }
+    }
+
+    #[derive(Message)]
+    #[rtype(result = "u32")]
+    struct Ask;
+
+    impl Handler<Ask> for Fragile {
+        type Result = u32;
+        fn handle(&mut self, _: Ask, _: &mut Context<Self>) -> u32 {
+            7
+        }
+    }
+
+    #[actix::test]
+    async fn a_panic_is_seen_by_the_watcher_and_does_not_touch_the_neighbour() {
+        let metrics = Metrics::new().unwrap();
+        let (sender, receiver) = oneshot::channel();
+        let fragile = spawn("fragile", &metrics, Fragile, move |ended| drop(sender.send(ended)));
+        let neighbour = spawn("fragile", &metrics, Fragile, |_| {});
+        assert!(deliver(&fragile, Break));
+        assert_eq!(receiver.await.unwrap(), Ended::Panicked);
+        assert_eq!(neighbour.send(Ask).await.unwrap(), 7);
+        assert!(fragile.send(Ask).await.is_err());
+    }
+
+    #[actix::test]
+    async fn a_task_that_panics_is_started_again() {
+        let metrics = Metrics::new().unwrap();
+        let runs = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let counted = runs.clone();
+        let task = keep_running("test", &metrics, move || {
+            let run = counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            async move { assert!(run > 0, "the first run breaks") }
+        });
+        task.await.unwrap();
+        assert_eq!(runs.load(std::sync::atomic::Ordering::SeqCst), 2);
+    }
+}

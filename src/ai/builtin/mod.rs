@@ -1,0 +1,320 @@
+//! Understanding without a network: rules over normalised words. Pure and deterministic, well under 5 ms a call.
+//!
+//! - [`normalise`]: slang, typos and sentences · `lexicon`, `lexicon_intents`: the words
+//! - [`intents`]: what is wanted · [`categories`]: what it is about · [`urgency`]: how soon
+//! - [`places`], [`slots`]: where, what and which, in the citizen's own words · [`patterns`]: the expressions
+//!
+//! Knows nothing of documents: passages are [`super::retrieval`]'s. Never invents a slot that was not said.
+
+pub mod categories;
+pub mod intents;
+mod lexicon;
+mod lexicon_intents;
+pub mod normalise;
+pub mod patterns;
+pub mod places;
+pub mod slots;
+#[cfg(test)]
+mod tests;
+pub mod urgency;
+
+use self::intents::{Context, Scored};
+use self::normalise::Sentence;
+use crate::dialogue::understanding::{
+    AskedSlot, Intent, Language, Slots, UnderstandRequest, Understanding, Urgency,
+};
+
+/// Bytes of one batch that are read; far above what people write, and a bound on the work.
+const LONGEST_BATCH: usize = 16_384;
+
+/// What was understood, and how strongly the words spoke for each intent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    pub understanding: Understanding,
+    pub scores: Vec<Scored>,
+}
+
+/// Understands one batch of messages.
+pub fn understand(request: &UnderstandRequest) -> Understanding {
+    read(request).understanding
+}
+
+/// Whether somebody must act on this text now; fast enough to be asked of every message as it arrives.
+pub fn is_emergency(text: &str) -> bool {
+    let bounded = bounded(&[text.to_owned()]).join("\n");
+    urgency::of(&normalise::sentences(&bounded)) == Urgency::Emergency
+}
+
+/// [`understand`] with the scores, for the trace.
+pub fn read(request: &UnderstandRequest) -> Reading {
+    let texts = bounded(&request.texts);
+    let text = texts.join("\n");
+    let sentences = normalise::sentences(&text);
+    let location = slots::place(&text);
+    let matter = categories::outside(&sentences, &location.spans);
+    let lap_id = slots::lap_id(&text);
+    let context = Context {
+        has_place: location.alamat.is_some(),
+        has_lap_id: lap_id.is_some(),
+        has_correction: location.corrects,
+        only_thanking_signs: sentences.is_empty() && text.chars().any(is_thanking_sign),
+    };
+    let mut scores = intents::score(&sentences, &matter, context);
+    let urgency = urgency::of(&sentences);
+    if urgency == Urgency::Emergency && !has(&scores, Intent::CreateComplaint) {
+        // Somebody in danger does not write "saya mau lapor".
+        scores.insert(0, Scored { intent: Intent::CreateComplaint, score: 5.0 });
+    }
+    let mut found = Slots { rt_rw: location.rt_rw, lap_id, ..Slots::default() };
+    take_answer(request.asked_for, &text, &sentences, &matter, &location.alamat, &mut scores, &mut found);
+    let names_a_thing = matter.iter().map(|sentence| sentence.words.len()).sum::<usize>() <= 2;
+    let only_courtesy =
+        scores.iter().all(|scored| matches!(scored.intent, Intent::Greeting | Intent::Thanks));
+    if only_courtesy
+        && !context.only_thanking_signs
+        && (location.alamat.is_some() || (names_a_thing && categories::answered(&matter).is_some()))
+    {
+        // "Jl. Melati No. 15" or "sampah" by itself: a piece of a complaint, asked for or not.
+        scores.insert(0, Scored { intent: Intent::CreateComplaint, score: intents::MEANT });
+    }
+    if has(&scores, Intent::CreateComplaint) || has(&scores, Intent::UpdateComplaint) {
+        found.alamat = found.alamat.or(location.alamat);
+        found.kategori = found.kategori.or_else(|| kategori(&sentences, &matter));
+        if found.deskripsi.is_none() && tells_what(&matter, &scores) {
+            found.deskripsi = slots::description(&texts);
+        }
+    } else if has(&scores, Intent::CheckStatus) {
+        found.alamat = location.alamat;
+    }
+    if scores.is_empty() {
+        scores.push(Scored { intent: Intent::Unknown, score: 0.0 });
+    }
+    let understanding = Understanding {
+        intents: scores.iter().map(|scored| scored.intent).collect(),
+        slots: found,
+        language: language(&sentences),
+        urgency,
+        passages: Vec::new(),
+    };
+    Reading { understanding, scores }
+}
+
+/// Judged without the places first: "depan taman" is not about the park. "Jl. Anggrek rusak" is about the street.
+fn kategori(sentences: &[Sentence], matter: &[Sentence]) -> Option<String> {
+    let with_places =
+        || matter.iter().any(categories::tells_fault).then(|| categories::classify(sentences)).flatten();
+    categories::classify(matter).or_else(with_places).map(|(code, _)| code.to_owned())
+}
+
+fn has(scores: &[Scored], intent: Intent) -> bool {
+    scores.iter().any(|scored| scored.intent == intent)
+}
+
+/// The batch up to [`LONGEST_BATCH`] bytes, whole characters only.
+fn bounded(texts: &[String]) -> Vec<String> {
+    let mut left = LONGEST_BATCH;
+    texts
+        .iter()
+        .map(|text| {
+            let mut end = text.len().min(left);
+            while !text.is_char_boundary(end) {
+                end -= 1;
+            }
+            left -= end;
+            text[..end].to_owned()
+        })
+        .collect()
+}
+
+/// A bare answer fills the slot that was asked for, unless the citizen turned to something else.
+fn take_answer(
+    asked_for: Option<AskedSlot>,
+    text: &str,
+    sentences: &[Sentence],
+    matter: &[Sentence],
+    alamat: &Option<String>,
+    scores: &mut Vec<Scored>,
+    found: &mut Slots,
+) {
+    let Some(asked_for) = asked_for else { return };
+    let turned_away = scores
+        .iter()
+        .any(|scored| !matches!(scored.intent, Intent::CreateComplaint | Intent::Greeting | Intent::Thanks))
+        || (!scores.is_empty()
+            && !has(scores, Intent::CreateComplaint)
+            && sentences.len() <= 1
+            && alamat.is_none());
+    if turned_away || sentences.is_empty() || sentences.iter().all(says_nothing) {
+        return;
+    }
+    match asked_for {
+        AskedSlot::Alamat => {
+            let told_more = has(scores, Intent::CreateComplaint);
+            found.alamat =
+                alamat.clone().or_else(|| (!told_more).then(|| slots::bare_answer(text)).flatten());
+        }
+        AskedSlot::Kategori => found.kategori = categories::answered(matter).map(str::to_owned),
+        AskedSlot::Deskripsi => {
+            found.deskripsi = slots::description(std::slice::from_ref(&text.to_owned()))
+                .or_else(|| Some(text.trim().to_owned()));
+        }
+    }
+    let filled = found.alamat.is_some() || found.kategori.is_some() || found.deskripsi.is_some();
+    if filled && !has(scores, Intent::CreateComplaint) {
+        scores.insert(0, Scored { intent: Intent::CreateComplaint, score: 3.0 });
+    }
+}
+
+/// "tidak tahu", "ya", "lupa": an answer, but not to the question.
+fn says_nothing(sentence: &Sentence) -> bool {
+    const EMPTY: &[&str] = &[
+        "tidak tahu",
+        "tidak tau",
+        "kurang tahu",
+        "lupa",
+        "ya",
+        "tidak",
+        "sudah",
+        "belum",
+        "bentar",
+        "sebentar",
+        "nanti",
+        "entah",
+        "saya tidak tahu",
+        "saya lupa",
+        "tunggu",
+        "tunggu sebentar",
+        "kurang tau",
+        "tidak ingat",
+        "bukan",
+        "hah",
+        "apa",
+        "maksud",
+        "lho",
+        "loh",
+    ];
+    sentence.is_any(EMPTY)
+}
+
+/// Whether anything but a place, a preface or a courtesy was said.
+fn tells_what(matter: &[Sentence], scores: &[Scored]) -> bool {
+    has(scores, Intent::UpdateComplaint)
+        || matter.iter().any(|sentence| {
+            categories::tells_fault(sentence)
+                || categories::classify(std::slice::from_ref(sentence)).is_some()
+        })
+        || scores.iter().any(|scored| scored.intent == Intent::CreateComplaint && scored.score >= 3.0)
+            && matter.iter().map(|sentence| sentence.words.len()).sum::<usize>() >= 5
+}
+
+fn is_thanking_sign(character: char) -> bool {
+    matches!(
+        character,
+        '🙏' | '👍'
+            | '👌'
+            | '❤'
+            | '😊'
+            | '🙂'
+            | '😁'
+            | '🤝'
+            | '💪'
+            | '👏'
+            | '🫡'
+            | '😀'
+            | '😄'
+            | '🥰'
+    )
+}
+
+fn language(sentences: &[Sentence]) -> Language {
+    const ENGLISH: &[&str] = &[
+        "the",
+        "is",
+        "are",
+        "my",
+        "i",
+        "you",
+        "want",
+        "report",
+        "please",
+        "how",
+        "when",
+        "where",
+        "what",
+        "there",
+        "street",
+        "road",
+        "light",
+        "broken",
+        "to",
+        "can",
+        "do",
+        "need",
+        "office",
+        "complaint",
+        "speak",
+        "talk",
+        "in",
+        "on",
+        "at",
+        "it",
+        "has",
+        "not",
+        "for",
+        "of",
+        "and",
+        "hello",
+        "good",
+        "morning",
+        "near",
+        "garbage",
+        "flood",
+        "a",
+        "an",
+        "help",
+        "fire",
+        "cancel",
+        "check",
+        "open",
+    ];
+    const INDONESIAN: &[&str] = &[
+        "saya",
+        "yang",
+        "di",
+        "tidak",
+        "ada",
+        "apa",
+        "bagaimana",
+        "mau",
+        "lapor",
+        "jalan",
+        "dan",
+        "sudah",
+        "untuk",
+        "dengan",
+        "tolong",
+        "bapak",
+        "ibu",
+        "ini",
+        "kapan",
+        "terima",
+        "kasih",
+        "ya",
+        "bisa",
+        "laporan",
+        "rusak",
+        "lampu",
+        "belum",
+        "banjir",
+        "sampah",
+    ];
+    let count = |list: &[&str]| -> usize {
+        sentences
+            .iter()
+            .flat_map(|sentence| &sentence.words)
+            .filter(|word| list.contains(&word.norm.as_str()))
+            .count()
+    };
+    let (english, indonesian) = (count(ENGLISH), count(INDONESIAN));
+    if english >= 2 && english > indonesian { Language::En } else { Language::Id }
+}

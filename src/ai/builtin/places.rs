@@ -1,0 +1,492 @@
+//! Finds where something is: streets, blocks, landmarks, RT/RW, in the citizen's own words and spelling.
+//!
+//! A small grammar over words rather than one expression: a place opens with a marker ("Jl.", "depan", "RT"), runs on
+//! over names, numbers and further markers, and ends where the sentence turns to something else. Vague places ("depan
+//! rumah saya") are not places: the dialogue had better ask.
+
+use std::ops::Range;
+
+use super::categories::FAULTS;
+use super::normalise::{Word, words};
+use super::patterns;
+
+/// A place in the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Bytes in the original text.
+    pub span: Range<usize>,
+    /// A street, estate or village stands by itself; a landmark or an RT number may only add to one.
+    pub stands_alone: bool,
+    /// The words before it take something back ("eh bukan, Jl. Mawar").
+    pub corrects: bool,
+}
+
+const LANDMARK_MARKERS: &[&str] = &[
+    "depan",
+    "belakang",
+    "samping",
+    "sebelah",
+    "dekat",
+    "seberang",
+    "sekitar",
+    "sekitaran",
+    "pinggir",
+    "ujung",
+    "pojok",
+    "antara",
+    "perempatan",
+    "pertigaan",
+    "simpang",
+    "bundaran",
+    "bawah",
+    "atas",
+    "sepanjang",
+    "arah",
+    "menuju",
+    "near",
+    "opposite",
+];
+const AREA_MARKERS: &[&str] = &[
+    "perumahan",
+    "komplek",
+    "kampung",
+    "dusun",
+    "dukuh",
+    "desa",
+    "kelurahan",
+    "kecamatan",
+    "blok",
+    "cluster",
+    "rusun",
+    "apartemen",
+    "daerah",
+    "kawasan",
+    "wilayah",
+    "lingkungan",
+    "griya",
+    "puri",
+    "permata",
+];
+const STREET_MARKERS: &[&str] = &["jalan", "gang", "lorong"];
+const NUMBER_MARKERS: &[&str] = &["nomor", "rt", "rw", "km", "blok", "gang", "kav", "kavling", "lorong"];
+const PLACE_NOUNS: &[&str] = &[
+    "pasar",
+    "masjid",
+    "musholla",
+    "gereja",
+    "pura",
+    "wihara",
+    "vihara",
+    "sekolah",
+    "sd",
+    "sdn",
+    "sdit",
+    "smp",
+    "smpn",
+    "sma",
+    "sman",
+    "smk",
+    "smkn",
+    "mts",
+    "mtsn",
+    "man",
+    "tk",
+    "paud",
+    "kampus",
+    "universitas",
+    "puskesmas",
+    "posyandu",
+    "klinik",
+    "apotek",
+    "terminal",
+    "stasiun",
+    "halte",
+    "taman",
+    "lapangan",
+    "jembatan",
+    "alun",
+    "tpu",
+    "tps",
+    "pemakaman",
+    "makam",
+    "kuburan",
+    "sungai",
+    "kali",
+    "indomaret",
+    "alfamart",
+    "warung",
+    "toko",
+    "minimarket",
+    "spbu",
+    "pom",
+    "bank",
+    "bengkel",
+    "balai",
+    "gor",
+    "stadion",
+    "gapura",
+    "pos",
+    "terowongan",
+    "flyover",
+    "ruko",
+    "pabrik",
+    "gudang",
+    "kios",
+    "tugu",
+    "waduk",
+    "embung",
+    "kolam",
+    "rumah",
+    "gedung",
+    "kantor",
+];
+/// Place nouns that say too little when nothing follows.
+const VAGUE_ALONE: &[&str] = &[
+    "rumah", "kantor", "gedung", "warung", "toko", "pos", "bank", "pom", "kampus", "sekolah", "kali",
+    "sungai", "kios", "sd", "smp", "sma", "tk",
+];
+/// What, in front of a person's name, is part of a landmark ("depan rumah pak Budi").
+const HOUSES: &[&str] =
+    &["rumah", "warung", "toko", "kios", "bengkel", "kediaman", "kontrakan", "kost", "kos"];
+const CORRECTIONS: &[&str] = &[
+    "bukan",
+    "salah",
+    "ralat",
+    "maksud",
+    "maksudnya",
+    "koreksi",
+    "ganti",
+    "ubah",
+    "sorry",
+    "eh",
+    "ternyata",
+    "seharusnya",
+    "harusnya",
+];
+const TIME_UNITS: &[&str] = &[
+    "hari", "minggu", "bulan", "tahun", "jam", "menit", "kali", "orang", "titik", "meter", "lubang", "unit",
+    "buah", "rumah", "kk", "tiang", "lampu", "pohon", "cm", "m",
+];
+/// Words that a place never runs over.
+#[rustfmt::skip]
+const STOPS: &[&str] = &[
+    "yang", "ini", "itu", "di", "ke", "dari", "dan", "atau", "serta", "sudah", "belum", "tidak", "ada", "adalah", "banyak", "sering", "selalu", "sangat",
+    "sekali", "parah", "tolong", "mohon", "minta", "harap", "karena", "sehingga", "jadi", "menjadi", "buat", "untuk", "dengan", "pada", "saat", "sejak", "hari", "minggu",
+    "bulan", "tahun", "tadi", "kemarin", "sekarang", "lagi", "masih", "mau", "ingin", "saya", "kami", "kita", "ku", "warga", "anak", "mobil", "motor", "semua", "sampai",
+    "hingga", "terus", "setiap", "kalau", "bisa", "harus", "akan", "apa", "apakah", "kapan", "bagaimana", "kenapa", "berapa", "siapa", "kok", "dong", "ya", "nih", "sih", "deh", "tuh",
+    "mas", "kakak", "mbak", "bang", "admin", "bapak", "ibu", "jam", "pukul", "malam", "pagi", "siang", "sore", "besok", "terima", "kasih", "lapor", "laporan", "laporkan",
+    "tapi", "juga", "nyala", "menyala", "hidup", "saja", "seperti", "sama", "oleh", "agar", "supaya", "biar", "segera", "cepat", "kondisi", "keadaan", "situ", "sini", "sana", "bukan", "mana", "boleh", "perlu",
+    "sekalian", "oh", "eh", "omong", "kira", "tiba", "para", "lalu", "habis", "kena", "cuma", "hanya", "seminggu", "sebulan", "seharian", "berhari", "bertahun", "bermalam",
+    "status", "syarat", "cara", "tanya", "butuh", "hampir", "mulai", "kurang", "makin", "semakin", "penuh", "total", "semalam", "is", "are", "has", "have", "the", "and", "since", "for",
+    "please", "was", "been", "menutup", "menghalangi", "kabel", "bahaya", "tertutup", "sejumlah", "beberapa", "dalam", "luar", "ukuran", "besar", "kecil", "umum", "rt",
+];
+/// Things that are broken rather than names of places, unless they follow a landmark's marker or are capitalised.
+#[rustfmt::skip]
+const THINGS: &[&str] = &[
+    "lampu", "sampah", "pohon", "got", "selokan", "parit", "air", "aspal", "drainase", "saluran", "jalan", "banjir", "pipa", "pdam", "listrik", "tiang", "trotoar", "lubang",
+    "pelayanan", "petugas", "ranting", "dahan", "limbah", "genangan", "gorong", "suara", "musik", "maling", "begal",
+];
+
+/// All places in the text, in order; neighbours that belong together are one.
+pub fn find(text: &str) -> Vec<Place> {
+    let words = words(text);
+    let shouting = !text.chars().any(char::is_lowercase);
+    let scan = Scan { text, words: &words, shouting };
+    let mut places: Vec<Place> = Vec::new();
+    let mut index = 0;
+    while index < words.len() {
+        let Some((start, end, stands_alone)) = scan.place_at(index) else {
+            index += 1;
+            continue;
+        };
+        let span = words[start].span.start..words[end - 1].span.end;
+        let corrects = scan.corrected_before(start);
+        match places.last_mut() {
+            Some(previous) if !corrects && only_joins(&text[previous.span.end..span.start]) => {
+                previous.span.end = span.end;
+                previous.stands_alone |= stands_alone;
+            }
+            _ => places.push(Place { span, stands_alone, corrects }),
+        }
+        index = end;
+    }
+    places
+}
+
+/// RT and RW as `03/05`, when both are named.
+pub fn rt_rw(text: &str) -> Option<String> {
+    let captures = patterns::RT_RW.captures_iter(text).last()?;
+    let number = |name: &str| captures.name(name)?.as_str().parse::<u16>().ok();
+    Some(format!("{:02}/{:02}", number("rt")?, number("rw")?))
+}
+
+fn only_joins(gap: &str) -> bool {
+    if gap.contains('\n') {
+        return false;
+    }
+    let gap = gap.trim_matches(|character: char| character.is_whitespace() || ",.()-/".contains(character));
+    gap.is_empty()
+        || gap.eq_ignore_ascii_case("di")
+        || gap.eq_ignore_ascii_case("tepatnya")
+        || gap.eq_ignore_ascii_case("tepatnya di")
+}
+
+struct Scan<'t> {
+    text: &'t str,
+    words: &'t [Word],
+    shouting: bool,
+}
+
+impl Scan<'_> {
+    fn norm(&self, index: usize) -> &str {
+        self.words.get(index).map_or("", |word| word.norm.as_str())
+    }
+
+    fn raw(&self, index: usize) -> &str {
+        self.words.get(index).map_or("", |word| &self.text[word.span.clone()])
+    }
+
+    /// The text between a word and the one before it.
+    fn gap_before(&self, index: usize) -> &str {
+        match (index.checked_sub(1).and_then(|before| self.words.get(before)), self.words.get(index)) {
+            (Some(before), Some(word)) => &self.text[before.span.end..word.span.start],
+            _ => "",
+        }
+    }
+
+    fn capitalised(&self, index: usize) -> bool {
+        !self.shouting && self.raw(index).chars().next().is_some_and(char::is_uppercase)
+    }
+
+    /// "pos pemadam kebakaran" is a place.
+    fn follows(&self, index: usize, word: &str) -> bool {
+        index > 0 && self.norm(index - 1) == word
+    }
+
+    fn is_number(&self, index: usize) -> bool {
+        self.raw(index).starts_with(|character: char| character.is_ascii_digit())
+            && self.raw(index).len() <= 6
+    }
+
+    /// "A3", "C2", "3B": the kind of word that follows a block or a number.
+    fn is_code(&self, index: usize) -> bool {
+        let raw = self.raw(index);
+        self.is_number(index)
+            || raw.chars().count() == 1
+            || (raw.len() <= 4 && raw.contains(|character: char| character.is_ascii_digit()))
+    }
+
+    fn counts_something(&self, index: usize) -> bool {
+        self.is_number(index)
+            && TIME_UNITS.contains(&self.norm(index + 1))
+            && self.gap_before(index + 1).trim().is_empty()
+    }
+
+    fn is_name(&self, index: usize) -> bool {
+        let norm = self.norm(index);
+        !norm.is_empty()
+            && !STOPS.contains(&norm)
+            && (!LANDMARK_MARKERS.contains(&norm) || self.capitalised(index))
+            && (!FAULTS.contains(&norm) || self.follows(index, "pemadam"))
+            && !self.counts_something(index)
+            && (!THINGS.contains(&norm) || self.capitalised(index))
+    }
+
+    /// "RT 03", "rt03", "RW05".
+    fn is_rt(&self, index: usize) -> bool {
+        let raw = self.raw(index).to_lowercase();
+        let glued = ["rt", "rw"].iter().any(|prefix| {
+            raw.strip_prefix(prefix)
+                .is_some_and(|rest| !rest.is_empty() && rest.chars().all(|digit| digit.is_ascii_digit()))
+        });
+        glued || (matches!(raw.as_str(), "rt" | "rw") && self.is_number(index + 1))
+    }
+
+    fn corrected_before(&self, start: usize) -> bool {
+        let from = start.saturating_sub(5);
+        (from..start).any(|index| CORRECTIONS.contains(&self.norm(index)))
+    }
+
+    /// A place that opens at this word: (first word, word after the last, stands alone).
+    fn place_at(&self, index: usize) -> Option<(usize, usize, bool)> {
+        let norm = self.norm(index);
+        let close = |at: usize| self.gap_before(at).trim_matches([' ', '.', ':', '-', '"']).is_empty();
+        let (start, stands_alone) = if STREET_MARKERS.contains(&norm) {
+            let named =
+                (self.is_name(index + 1) || (norm != "jalan" && self.is_code(index + 1))) && close(index + 1);
+            (named.then_some(index)?, true)
+        } else if self.is_rt(index) {
+            (index, false)
+        } else if AREA_MARKERS.contains(&norm) {
+            let named =
+                (self.is_name(index + 1) || (norm == "blok" && self.is_code(index + 1))) && close(index + 1);
+            (named.then_some(index)?, true)
+        } else if LANDMARK_MARKERS.contains(&norm) {
+            (self.opens_landmark(index).then_some(index)?, false)
+        } else if matches!(norm, "di" | "ke" | "lokasi" | "alamat" | "at" | "on" | "in") && close(index + 1) {
+            let next = self.norm(index + 1);
+            let noun =
+                PLACE_NOUNS.contains(&next) && (!VAGUE_ALONE.contains(&next) || self.is_name(index + 2));
+            let proper = self.capitalised(index + 1)
+                && self.is_name(index + 1)
+                && norm != "in"
+                && !PLACE_NOUNS.contains(&next);
+            let opens_itself = STREET_MARKERS.contains(&next)
+                || AREA_MARKERS.contains(&next)
+                || LANDMARK_MARKERS.contains(&next)
+                || self.is_rt(index + 1);
+            if opens_itself {
+                return None;
+            }
+            ((noun || proper).then_some(index + 1)?, false)
+        } else {
+            return None;
+        };
+        let end = self.run_from(start)?;
+        (!self.is_vague(start, end)).then_some((start, end, stands_alone))
+    }
+
+    fn opens_landmark(&self, index: usize) -> bool {
+        let next = index + 1;
+        if !self.gap_before(next).trim().is_empty() || self.counts_something(next) || self.is_number(next) {
+            return false;
+        }
+        if matches!(self.norm(index), "arah" | "menuju" | "atas" | "bawah" | "antara" | "sepanjang") {
+            return self.opens_known_place(next);
+        }
+        self.opens_known_place(next)
+            || self.is_name(next)
+            || (THINGS.contains(&self.norm(next)) && self.norm(index) != "sekitar" && self.is_name(next + 1))
+    }
+
+    fn opens_known_place(&self, index: usize) -> bool {
+        PLACE_NOUNS.contains(&self.norm(index))
+            || (STREET_MARKERS.contains(&self.norm(index)) && self.is_name(index + 1))
+    }
+
+    /// Where a place that opens at `start` ends.
+    fn run_from(&self, start: usize) -> Option<usize> {
+        let mut end = start + 1;
+        let mut names = 0_usize;
+        while end < self.words.len() {
+            let norm = self.norm(end);
+            let gap = self.gap_before(end);
+            let previous = self.norm(end - 1);
+            let after_marker = end == start + 1
+                || LANDMARK_MARKERS.contains(&previous)
+                || AREA_MARKERS.contains(&previous)
+                || STREET_MARKERS.contains(&previous);
+            let continues = self.is_rt(end)
+                || (NUMBER_MARKERS.contains(&norm)
+                    && self.is_code(end + 1)
+                    && !self.counts_something(end + 1))
+                || (AREA_MARKERS.contains(&norm) && self.is_name(end + 1))
+                || (LANDMARK_MARKERS.contains(&norm) && norm != "sekitar" && self.opens_landmark(end))
+                || (STREET_MARKERS.contains(&norm)
+                    && self.is_name(end + 1)
+                    && (after_marker || self.raw(end).len() < 4));
+            let into = matches!(norm, "di" | "sampai")
+                && (LANDMARK_MARKERS.contains(&self.norm(end + 1)) && self.opens_landmark(end + 1)
+                    || self.opens_street(end + 1));
+            if gap.contains(['\n', '!', '?', ';', '…'])
+                || (ends_by_dot(previous, gap) && !self.is_rt(end) && !AREA_MARKERS.contains(&norm))
+            {
+                break;
+            }
+            if gap.contains([',', ':', '(']) && !(continues || into) {
+                break;
+            }
+            if continues {
+                names = 0;
+                end += 1;
+            } else if into {
+                names = 0;
+                end += 2;
+            } else if (self.is_code(end) && self.is_number_here(end, previous, names))
+                || (HOUSES.contains(&previous)
+                    && matches!(norm, "bapak" | "ibu" | "haji" | "ustadz" | "mbah" | "mas"))
+            {
+                end += 1;
+            } else if self.starts_a_clause(end, names) || names >= 4 {
+                break;
+            } else if self.is_name(end) || (after_marker && THINGS.contains(&norm) && end > start) {
+                names += 1;
+                end += 1;
+            } else {
+                break;
+            }
+        }
+        // A marker at the very end names nothing.
+        while end > start + 1
+            && (LANDMARK_MARKERS.contains(&self.norm(end - 1))
+                || matches!(self.norm(end - 1), "nomor" | "di"))
+        {
+            end -= 1;
+        }
+        (end > start).then_some(end)
+    }
+
+    fn opens_street(&self, index: usize) -> bool {
+        STREET_MARKERS.contains(&self.norm(index)) && self.is_name(index + 1)
+    }
+
+    fn is_number_here(&self, index: usize, previous: &str, names: usize) -> bool {
+        !self.counts_something(index)
+            && (NUMBER_MARKERS.contains(&previous)
+                || PLACE_NOUNS.contains(&previous)
+                || (self.is_number(index) && names > 0)
+                || self.is_number(index - 1)
+                || self.is_rt(index - 1)
+                || self.raw(index).contains(|character: char| character.is_ascii_digit()))
+    }
+
+    /// A lower-case verb after a name ("jl mawar tertutup longsor") belongs to what happened, not to where.
+    fn starts_a_clause(&self, index: usize, names: usize) -> bool {
+        let norm = self.norm(index);
+        names > 0
+            && norm.len() >= 5
+            && !self.raw(index).starts_with(char::is_uppercase)
+            && !PLACE_NOUNS.contains(&norm)
+            && !AREA_MARKERS.contains(&norm)
+            && !self.follows(index, "pemadam")
+            && (["ter", "ber", "men", "mem", "di"].iter().any(|prefix| norm.starts_with(prefix))
+                || (norm.starts_with("ke") && norm.ends_with("an")))
+    }
+
+    /// "depan rumah", "ujung jalan": a place that only its teller can find.
+    fn is_vague(&self, start: usize, end: usize) -> bool {
+        if end == start + 1 && self.is_rt(start) {
+            return false;
+        }
+        let rest = if LANDMARK_MARKERS.contains(&self.norm(start)) { start + 1 } else { start };
+        (rest..end).all(|index| {
+            let norm = self.norm(index);
+            matches!(
+                norm,
+                "rumah"
+                    | "jalan"
+                    | "kampung"
+                    | "desa"
+                    | "lingkungan"
+                    | "kompleks"
+                    | "komplek"
+                    | "perumahan"
+                    | "gang"
+                    | "tetangga"
+                    | "kelurahan"
+                    | "raya"
+                    | "utama"
+            ) || LANDMARK_MARKERS.contains(&norm)
+                || THINGS.contains(&norm)
+        })
+    }
+}
+
+fn ends_by_dot(previous: &str, gap: &str) -> bool {
+    let abbreviation = STREET_MARKERS.contains(&previous)
+        || NUMBER_MARKERS.contains(&previous)
+        || AREA_MARKERS.contains(&previous)
+        || matches!(previous, "bapak" | "ibu" | "haji" | "sd" | "smp" | "sma")
+        || previous.chars().count() == 1;
+    gap.contains('.') && !abbreviation && !gap.ends_with('.')
+}

@@ -1,0 +1,232 @@
+//! Takes out what a complaint needs, in the citizen's own words: place, description, number of an earlier complaint.
+//! Cuts only where the rest still reads as a sentence; when in doubt the words stay whole.
+
+use std::ops::Range;
+
+use super::patterns;
+use super::places::{self, Place};
+
+/// A description is at most this long; the rest is in the messages themselves.
+const LONGEST_DESCRIPTION: usize = 2_000;
+/// And an address this.
+const LONGEST_ADDRESS: usize = 200;
+
+/// What the texts say about where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Where {
+    pub alamat: Option<String>,
+    pub rt_rw: Option<String>,
+    /// Every place found, kept or not, in the text.
+    pub spans: Vec<Range<usize>>,
+    /// The place kept takes back an earlier one.
+    pub corrects: bool,
+}
+
+/// Finds the place that is meant: the last that stands alone, with the landmarks told after it.
+pub fn place(text: &str) -> Where {
+    let places = places::find(text);
+    let mut kept: Vec<&Place> = Vec::new();
+    for place in &places {
+        let replaces = place.corrects || (place.stands_alone && kept.iter().any(|other| other.stands_alone));
+        let only_landmarks =
+            place.stands_alone && !kept.iter().any(|other| other.stands_alone || is_rt(text, other));
+        if replaces || only_landmarks {
+            kept.clear();
+        }
+        if !kept.iter().any(|other| text[other.span.clone()].eq_ignore_ascii_case(&text[place.span.clone()]))
+        {
+            kept.push(place);
+        }
+    }
+    let words: Vec<&str> = kept.iter().map(|place| tidy(&text[place.span.clone()])).collect();
+    Where {
+        alamat: shortened(&words.join(", "), LONGEST_ADDRESS),
+        rt_rw: places::rt_rw(text),
+        corrects: kept.iter().any(|place| place.corrects),
+        spans: places.into_iter().map(|place| place.span).collect(),
+    }
+}
+
+fn is_rt(text: &str, place: &Place) -> bool {
+    text[place.span.clone()].get(..2).is_some_and(|start| start.eq_ignore_ascii_case("rt"))
+}
+
+/// The number of a complaint, however it was typed, as `LAP-20260102-003`; the last one named.
+pub fn lap_id(text: &str) -> Option<String> {
+    let captures = patterns::LAP_ID.captures_iter(text).last()?;
+    Some(format!("LAP-{}-{}", captures.name("day")?.as_str(), captures.name("number")?.as_str()))
+}
+
+/// The citizen's words about the problem: each message without preface, closing and, where it can be cut cleanly, place.
+pub fn description(texts: &[String]) -> Option<String> {
+    let mut parts: Vec<String> = Vec::new();
+    for text in texts {
+        let part = matter(text);
+        if !says_something(&part) || parts.contains(&part) {
+            continue;
+        }
+        parts.push(part);
+    }
+    shortened(&parts.join("\n"), LONGEST_DESCRIPTION)
+}
+
+fn matter(text: &str) -> String {
+    let mut rest = text.to_owned();
+    for place in places::find(text).iter().rev() {
+        if let Some((cut, joint)) = clean_cut(text, &place.span) {
+            rest.replace_range(cut, joint);
+        }
+    }
+    let start = patterns::REPORT_PREFACE.find(&rest).map_or(0, |found| found.end());
+    let rest = &rest[start..];
+    let end = patterns::CLOSING.find(rest).map_or(rest.len(), |found| found.start());
+    tidy(&rest[..end]).to_owned()
+}
+
+/// Whether the place at `span` can go without leaving a torn sentence: the bytes to cut and what joins the ends.
+fn clean_cut(text: &str, span: &Range<usize>) -> Option<(Range<usize>, &'static str)> {
+    let before = &text[..span.start];
+    let after = &text[span.end..];
+    let lead = preposition_length(before);
+    let opened = lead > 0 || before.trim_end().ends_with([',', '.', '\n', ':', '(']);
+    let bracketed = before.trim_end().ends_with('(') && after.starts_with(')');
+    let closed = after.trim_start().is_empty()
+        || after.trim_start_matches(' ').starts_with([',', '.', '\n', '!', '?', ';', ')']);
+    let at_start = before.trim().is_empty();
+    let clean = closed || (opened && !at_start);
+    if !clean {
+        return None;
+    }
+    let start = span.start - lead;
+    if bracketed {
+        let bracket = before.trim_end().len() - 1;
+        return Some((text[..bracket].trim_end().len()..span.end + 1, ""));
+    }
+    let kept_before = text[..start].trim_end_matches([' ', ',', ':']);
+    let cut = kept_before.len()..span.end;
+    let joint = if kept_before.is_empty()
+        || after.trim_start_matches(' ').starts_with([',', '.', '\n', '!', '?', ';'])
+        || after.is_empty()
+    {
+        ""
+    } else {
+        " "
+    };
+    let skipped = if joint == " " { after.len() - after.trim_start_matches(' ').len() } else { 0 };
+    Some((cut.start..cut.end + skipped, joint))
+}
+
+/// How many bytes at the end of `before` are "di", "di daerah", "lokasinya di" and the space after.
+fn preposition_length(before: &str) -> usize {
+    let mut length = 0;
+    loop {
+        let rest = &before[..before.len() - length];
+        let trimmed = rest.trim_end_matches([' ', ':']);
+        let word_start = trimmed
+            .rfind(|character: char| !character.is_alphanumeric())
+            .map_or(0, |at| at + trimmed[at..].chars().next().map_or(1, char::len_utf8));
+        let word = trimmed[word_start..].to_lowercase();
+        let leads = matches!(
+            word.as_str(),
+            "di" | "d"
+                | "ke"
+                | "pada"
+                | "daerah"
+                | "area"
+                | "sekitar"
+                | "lokasi"
+                | "lokasinya"
+                | "alamat"
+                | "alamatnya"
+                | "tepatnya"
+                | "at"
+                | "on"
+                | "near"
+                | "in"
+        );
+        if !leads || rest.len() - trimmed.len() > 2 {
+            return length;
+        }
+        length = before.len() - word_start;
+    }
+}
+
+/// More than a filler: at least one word of three letters that is not a form of address.
+fn says_something(part: &str) -> bool {
+    const FILLERS: &[&str] = &[
+        "saya",
+        "bapak",
+        "ibu",
+        "ya",
+        "tolong",
+        "mohon",
+        "mau",
+        "lapor",
+        "ada",
+        "ini",
+        "dong",
+        "halo",
+        "terima kasih",
+        "tidak",
+        "bukan",
+        "eh",
+        "maaf",
+        "admin",
+        "maksud",
+        "salah",
+        "ralat",
+        "ingin",
+        "kami",
+        "di",
+        "alamat",
+        "lokasi",
+        "itu",
+        "petugas",
+        "ok",
+    ];
+    let words = super::normalise::words(part);
+    words.iter().any(|word| {
+        word.norm.chars().count() >= 3
+            && !FILLERS.contains(&word.norm.as_str())
+            && word.norm.chars().any(char::is_alphabetic)
+    })
+}
+
+/// A bare answer to "where is it?", without "di" and "alamatnya".
+pub fn bare_answer(text: &str) -> Option<String> {
+    let mut rest = text.trim();
+    loop {
+        let first = rest.split_whitespace().next().unwrap_or_default();
+        let plain = first.trim_matches(|character: char| !character.is_alphanumeric()).to_lowercase();
+        if !matches!(
+            plain.as_str(),
+            "di" | "d"
+                | "alamat"
+                | "alamatnya"
+                | "lokasi"
+                | "lokasinya"
+                | "itu"
+                | "ya"
+                | "iya"
+                | "eh"
+                | "tempatnya"
+        ) {
+            break;
+        }
+        rest = rest[first.len()..].trim_start_matches([' ', ':', ',', '\n']);
+    }
+    shortened(tidy(rest), LONGEST_ADDRESS)
+}
+
+/// Without white space and marks around it; an opening bracket keeps its closing one.
+fn tidy(text: &str) -> &str {
+    let text =
+        text.trim_matches(|character: char| character.is_whitespace() || ",.;:-–!".contains(character));
+    if text.ends_with('(') { text.trim_end_matches(['(', ' ']) } else { text }
+}
+
+fn shortened(text: &str, most: usize) -> Option<String> {
+    let text: String = text.chars().take(most).collect();
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.to_owned())
+}

@@ -1,0 +1,11 @@
+//! The AI service: understands what citizens write and finds what the office's documents say. It invents nothing:
+//! slots are the citizen's words, passages are quotes. Facts about complaints come from the case service only.
+//!
+//! - [`builtin`]: understanding by rules, no network, the default without a key
+//! - [`chunking`]: documents become passages · [`retrieval`]: a question finds the passages that fit
+//! - [`service`]: both together, under a deadline; what the actor and the HTTP handlers call
+
+pub mod builtin;
+pub mod chunking;
+pub mod retrieval;
+pub mod service;

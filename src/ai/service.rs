@@ -1,0 +1,166 @@
+//! What the AI service does, for whoever asks: understand a batch of messages, search, take documents in and out.
+//! Every turn has a deadline. Never answers from anything but the office's documents.
+
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::digest::{Context, SHA256};
+use sqlx::PgPool;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::builtin::{self, Reading};
+use super::chunking::{self, DocumentKind};
+use super::retrieval;
+use crate::dialogue::understanding::{Intent, UnderstandRequest, Understanding};
+use crate::store::StoreError;
+use crate::store::ai::{self as store, FoundPassage, NewSource, PutOutcome, SourceRow};
+
+/// The name under which the builtin stands in traces and events.
+pub const BUILTIN_MODEL: &str = "builtin";
+
+/// Why a turn was not understood.
+#[derive(Debug, thiserror::Error)]
+pub enum AiError {
+    /// The time for the turn is over; trying again later may help.
+    #[error("not understood within the deadline")]
+    Deadline,
+    /// The documents cannot be searched at present. Not the same as having found nothing.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// An understanding with how it came about.
+#[derive(Clone, Debug)]
+pub struct Traced {
+    pub reading: Reading,
+    /// What was searched for; empty when there was no question.
+    pub terms: Vec<String>,
+    /// The best passages, also those under the threshold.
+    pub found: Vec<FoundPassage>,
+    pub elapsed: Duration,
+}
+
+/// A document handed in.
+#[derive(Clone, Debug)]
+pub struct Document {
+    pub source_id: Uuid,
+    pub version: i32,
+    pub kind: DocumentKind,
+    pub title: String,
+    pub content: String,
+    pub kategori: Option<String>,
+}
+
+/// The AI service of a node. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct AiService {
+    pool: PgPool,
+    deadline: Duration,
+}
+
+impl AiService {
+    /// `deadline` is the time for one turn, everything included.
+    pub fn new(pool: PgPool, deadline: Duration) -> Self {
+        AiService { pool, deadline }
+    }
+
+    /// The time for one turn.
+    pub fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    /// Understands a batch and, where it asks something, finds the passages that answer. Dropping the future ends the
+    /// work.
+    ///
+    /// # Errors
+    /// [`AiError`]; the batch may be handed in again.
+    pub async fn understand(&self, request: &UnderstandRequest) -> Result<Understanding, AiError> {
+        Ok(self.understand_traced(request).await?.reading.understanding)
+    }
+
+    /// [`AiService::understand`], with the trace.
+    ///
+    /// # Errors
+    /// [`AiError`].
+    pub async fn understand_traced(&self, request: &UnderstandRequest) -> Result<Traced, AiError> {
+        let started = Instant::now();
+        let mut reading = builtin::read(request);
+        let wanted = &reading.understanding;
+        let asks = wanted.wants(Intent::KnowledgeQuery) || wanted.wants(Intent::Unknown);
+        if !asks {
+            return Ok(Traced { reading, terms: Vec::new(), found: Vec::new(), elapsed: started.elapsed() });
+        }
+        let search = retrieval::search(&self.pool, &request.texts, None, retrieval::PASSAGES);
+        let left = self.deadline.saturating_sub(started.elapsed());
+        let found = timeout(left, search).await.map_err(|_| AiError::Deadline)??;
+        reading.understanding.passages = retrieval::fitting(&found);
+        Ok(Traced { reading, terms: retrieval::terms(&request.texts), found, elapsed: started.elapsed() })
+    }
+
+    /// The passages that fit a question, with their scores, also those under the threshold.
+    ///
+    /// # Errors
+    /// As [`StoreError`].
+    pub async fn search(
+        &self,
+        query: &str,
+        kategori: Option<&str>,
+        limit: i64,
+    ) -> Result<Vec<FoundPassage>, StoreError> {
+        retrieval::search(&self.pool, &[query.to_owned()], kategori, limit).await
+    }
+
+    /// Cuts a document into passages and puts them in place of its older ones.
+    ///
+    /// # Errors
+    /// As [`StoreError`].
+    pub async fn put_document(&self, document: &Document) -> Result<PutOutcome, StoreError> {
+        put_document(&self.pool, document).await
+    }
+
+    /// Takes a document's passages away; false when there were none to take.
+    ///
+    /// # Errors
+    /// As [`StoreError`].
+    pub async fn delete_document(&self, source_id: Uuid) -> Result<bool, StoreError> {
+        store::delete_source(&self.pool, source_id).await
+    }
+
+    /// How a document stands; none when it is unknown or deleted.
+    ///
+    /// # Errors
+    /// As [`StoreError`].
+    pub async fn document(&self, source_id: Uuid) -> Result<Option<SourceRow>, StoreError> {
+        Ok(store::source(&self.pool, source_id).await?.filter(|source| source.status != "deleted"))
+    }
+}
+
+/// [`AiService::put_document`] without a service, for the sample office.
+///
+/// # Errors
+/// As [`StoreError`].
+pub async fn put_document(pool: &PgPool, document: &Document) -> Result<PutOutcome, StoreError> {
+    // PostgreSQL's text has no NUL.
+    let content = document.content.replace('\0', "\u{fffd}");
+    let title = document.title.replace('\0', "\u{fffd}");
+    let passages = chunking::passages(document.kind, &content);
+    let source = NewSource {
+        source_id: document.source_id,
+        version: document.version,
+        kind: document.kind.to_string(),
+        content_hash: content_hash(document.kind, &title, document.kategori.as_deref(), &content),
+        characters: i32::try_from(content.chars().count()).unwrap_or(i32::MAX),
+        kategori: document.kategori.clone(),
+        title,
+    };
+    store::put_source(pool, &source, &passages).await
+}
+
+fn content_hash(kind: DocumentKind, title: &str, kategori: Option<&str>, content: &str) -> Vec<u8> {
+    let mut context = Context::new(&SHA256);
+    for part in [kind.to_string().as_str(), title, kategori.unwrap_or_default(), content] {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part.as_bytes());
+    }
+    context.finish().as_ref().to_vec()
+}

@@ -1,0 +1,430 @@
+//! The AI service over HTTP: a dry run of understanding with its trace, search, documents in and out, and what is held
+//! of a person. Handlers read, call [`AiService`] and answer; they never log what was written.
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::middleware::from_fn;
+use actix_web::{HttpResponse, delete, get, post, web};
+use garde::Validate;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_actix_web::scope;
+use utoipa_actix_web::service_config::ServiceConfig;
+use uuid::Uuid;
+
+use super::common::{not_blank, store_failure};
+use super::extract::{ApiJson, ApiPath};
+use super::guard::require_internal_key;
+use super::listener::Service;
+use super::methods::only;
+use super::problem::Problem;
+use crate::ai::chunking::DocumentKind;
+use crate::ai::retrieval::THRESHOLD;
+use crate::ai::service::{AiError, AiService, BUILTIN_MODEL, Document, Traced};
+use crate::dialogue::understanding::{AskedSlot, Intent, UnderstandRequest, Understanding};
+use crate::ids::PersonId;
+use crate::store::ai::{FoundPassage, PutOutcome, SourceRow};
+
+/// Passages that a search returns when nothing is asked.
+const DEFAULT_LIMIT: u32 = 5;
+
+/// The AI service for a listener.
+pub fn service(ai: AiService) -> Service {
+    let state = web::Data::new(ai);
+    Service {
+        state: Arc::new(move |config| {
+            config.app_data(state.clone());
+        }),
+        ..description()
+    }
+}
+
+/// The service without state: enough for its OpenAPI document.
+pub fn description() -> Service {
+    Service {
+        name: "ai",
+        description: "Understands citizens' messages and answers from the office's documents.",
+        routes,
+        state: Arc::new(|_| {}),
+        pages: |_| {},
+    }
+}
+
+/// Registers the documented handlers.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(
+        scope::scope("/internal")
+            .wrap(from_fn(require_internal_key))
+            .service(process_message)
+            .service(search_knowledge)
+            .service(process_document)
+            .service(get_document)
+            .service(delete_document)
+            .service(get_person)
+            .service(erase_person)
+            .map(|scope| {
+                scope
+                    .service(only("/process-message", "POST"))
+                    .service(only("/knowledge/search", "POST"))
+                    .service(only("/documents/process", "POST"))
+                    .service(only("/documents/{source_id}", "GET, DELETE"))
+                    .service(only("/people/{person_id}", "GET, DELETE"))
+            }),
+    );
+}
+
+/// One batch of messages to be understood, without any effect.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ProcessMessage {
+    /// Texts and captions, oldest first.
+    #[garde(length(min = 1, max = 30), inner(length(chars, max = 4096)))]
+    texts: Vec<String>,
+    /// The slot that the bot asked for last.
+    #[garde(skip)]
+    asked_for: Option<AskedSlot>,
+}
+
+/// What was understood, and how.
+#[derive(Debug, Serialize, ToSchema)]
+struct ProcessedMessage {
+    understanding: Understanding,
+    trace: Trace,
+}
+
+/// How an understanding came about.
+#[derive(Debug, Serialize, ToSchema)]
+struct Trace {
+    /// Who understood: `builtin`.
+    model: String,
+    /// Milliseconds, search included.
+    ms: f64,
+    /// How strongly the words spoke for each intent.
+    intents: Vec<ScoredIntent>,
+    /// What was searched for; empty when nothing was asked.
+    terms: Vec<String>,
+    /// The best passages, also those under the threshold.
+    passages: Vec<ScoredPassage>,
+    /// Passages that score less are not used.
+    threshold: f64,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct ScoredIntent {
+    intent: Intent,
+    score: f32,
+}
+
+/// A passage with where it is from.
+#[derive(Debug, Serialize, ToSchema)]
+struct ScoredPassage {
+    passage_id: Uuid,
+    source_id: Uuid,
+    source_title: String,
+    /// Headings above it, outermost first, joined by " › ".
+    heading: String,
+    text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<i32>,
+    /// 0 to 1.
+    score: f64,
+}
+
+impl From<FoundPassage> for ScoredPassage {
+    fn from(found: FoundPassage) -> Self {
+        ScoredPassage {
+            passage_id: found.passage_id,
+            source_id: found.source_id,
+            source_title: found.source_title,
+            heading: found.heading,
+            text: found.content,
+            page: found.page,
+            score: found.score,
+        }
+    }
+}
+
+impl From<Traced> for ProcessedMessage {
+    fn from(traced: Traced) -> Self {
+        let scores = &traced.reading.scores;
+        let trace = Trace {
+            model: BUILTIN_MODEL.to_owned(),
+            ms: traced.elapsed.as_secs_f64() * 1e3,
+            intents: scores
+                .iter()
+                .map(|scored| ScoredIntent { intent: scored.intent, score: scored.score })
+                .collect(),
+            terms: traced.terms,
+            passages: traced.found.into_iter().map(ScoredPassage::from).collect(),
+            threshold: THRESHOLD,
+        };
+        ProcessedMessage { understanding: traced.reading.understanding, trace }
+    }
+}
+
+/// Understand a batch of messages. A dry run: nothing is stored or sent.
+#[utoipa::path(
+    tag = "understanding",
+    security(("internal_api_key" = [])),
+    request_body = ProcessMessage,
+    responses(
+        (status = 200, description = "Understood", body = ProcessedMessage),
+        (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+#[post("/process-message")]
+async fn process_message(
+    ai: web::Data<AiService>,
+    body: ApiJson<ProcessMessage>,
+) -> Result<HttpResponse, Problem> {
+    let ProcessMessage { texts, asked_for } = body.0;
+    let traced = ai.understand_traced(&UnderstandRequest { texts, asked_for }).await?;
+    Ok(HttpResponse::Ok().json(ProcessedMessage::from(traced)))
+}
+
+/// A search in the office's documents.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct KnowledgeSearch {
+    #[garde(length(chars, min = 1, max = 1000), custom(not_blank))]
+    query: String,
+    /// Only passages of this category.
+    #[garde(length(chars, min = 1, max = 64))]
+    kategori: Option<String>,
+    /// At most so many; 5 when absent.
+    #[garde(range(min = 1, max = 50))]
+    limit: Option<u32>,
+}
+
+/// The passages found, best first.
+#[derive(Debug, Serialize, ToSchema)]
+struct KnowledgeFound {
+    passages: Vec<ScoredPassage>,
+    /// Passages that score less are not used in answers.
+    threshold: f64,
+}
+
+/// Search the office's documents.
+#[utoipa::path(
+    tag = "knowledge",
+    security(("internal_api_key" = [])),
+    request_body = KnowledgeSearch,
+    responses(
+        (status = 200, description = "What was found, also under the threshold", body = KnowledgeFound),
+        (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+#[post("/knowledge/search")]
+async fn search_knowledge(
+    ai: web::Data<AiService>,
+    body: ApiJson<KnowledgeSearch>,
+) -> Result<HttpResponse, Problem> {
+    let limit = i64::from(body.limit.unwrap_or(DEFAULT_LIMIT));
+    let found = ai
+        .search(&body.query, body.kategori.as_deref(), limit)
+        .await
+        .map_err(|error| store_failure(&error))?;
+    let passages = found.into_iter().map(ScoredPassage::from).collect();
+    Ok(HttpResponse::Ok().json(KnowledgeFound { passages, threshold: THRESHOLD }))
+}
+
+/// A document or knowledge entry to be made searchable.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ProcessDocument {
+    #[garde(skip)]
+    source_id: Uuid,
+    /// A higher version replaces a lower one.
+    #[garde(range(min = 1))]
+    version: i32,
+    #[garde(skip)]
+    kind: DocumentKind,
+    /// Named to the citizen as the source.
+    #[garde(length(chars, min = 1, max = 200), custom(not_blank))]
+    title: String,
+    #[garde(length(chars, min = 1, max = 1_000_000), custom(not_blank))]
+    content: String,
+    /// Code of a category that it belongs to.
+    #[garde(length(chars, min = 1, max = 64))]
+    kategori: Option<String>,
+}
+
+/// How a document stands.
+#[derive(Debug, Serialize, ToSchema)]
+struct DocumentStatus {
+    source_id: Uuid,
+    version: i32,
+    kind: String,
+    title: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kategori: Option<String>,
+    /// `queued`, `processing`, `ready` or `failed`.
+    status: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// Passages that can be found.
+    passages: i32,
+    /// Characters of the content.
+    characters: i32,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: jiff::Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: jiff::Timestamp,
+}
+
+impl From<SourceRow> for DocumentStatus {
+    fn from(row: SourceRow) -> Self {
+        DocumentStatus {
+            source_id: row.source_id,
+            version: row.version,
+            kind: row.kind,
+            title: row.title,
+            kategori: row.kategori,
+            status: row.status,
+            error: row.error,
+            passages: row.passages,
+            characters: row.characters,
+            created_at: row.created_at.to_jiff(),
+            updated_at: row.updated_at.to_jiff(),
+        }
+    }
+}
+
+/// Make a document searchable, in place of its older versions.
+///
+/// Texts are processed while the request waits: a 200 means that its passages can be found. The same version with the
+/// same content again changes nothing.
+#[utoipa::path(
+    tag = "documents",
+    security(("internal_api_key" = [])),
+    request_body = ProcessDocument,
+    responses(
+        (status = 200, description = "Searchable", body = DocumentStatus),
+        (status = 409, description = "A newer version is there, or this one with other content", body = Problem, content_type = "application/problem+json"),
+        (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+#[post("/documents/process")]
+async fn process_document(
+    ai: web::Data<AiService>,
+    body: ApiJson<ProcessDocument>,
+) -> Result<HttpResponse, Problem> {
+    let ProcessDocument { source_id, version, kind, title, content, kategori } = body.0;
+    let document = Document { source_id, version, kind, title, content, kategori };
+    match ai.put_document(&document).await.map_err(|error| store_failure(&error))? {
+        PutOutcome::Stored | PutOutcome::Unchanged => {}
+        PutOutcome::Stale { current } => {
+            return Err(Problem::conflict("a newer version of this document is there or was deleted")
+                .kind("stale-version")
+                .with("current_version", current));
+        }
+        PutOutcome::Conflict => {
+            return Err(Problem::conflict("this version is there with other content; raise the version")
+                .kind("version-reused"));
+        }
+    }
+    document_response(&ai, source_id).await
+}
+
+/// Read how a document stands.
+#[utoipa::path(
+    tag = "documents",
+    security(("internal_api_key" = [])),
+    params(("source_id" = Uuid, Path, description = "The document")),
+    responses(
+        (status = 200, description = "The document", body = DocumentStatus),
+        (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+#[get("/documents/{source_id}")]
+async fn get_document(ai: web::Data<AiService>, source_id: ApiPath<Uuid>) -> Result<HttpResponse, Problem> {
+    document_response(&ai, source_id.0).await
+}
+
+async fn document_response(ai: &AiService, source_id: Uuid) -> Result<HttpResponse, Problem> {
+    let row = ai.document(source_id).await.map_err(|error| store_failure(&error))?;
+    let row = row.ok_or_else(|| Problem::not_found("document"))?;
+    Ok(HttpResponse::Ok().json(DocumentStatus::from(row)))
+}
+
+/// Take a document and its passages out.
+#[utoipa::path(
+    tag = "documents",
+    security(("internal_api_key" = [])),
+    params(("source_id" = Uuid, Path, description = "The document")),
+    responses(
+        (status = 204, description = "Nothing of it is found any more; asking again is harmless"),
+        (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+#[delete("/documents/{source_id}")]
+async fn delete_document(
+    ai: web::Data<AiService>,
+    source_id: ApiPath<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    ai.delete_document(source_id.0).await.map_err(|error| store_failure(&error))?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// What this service holds of a person: nothing. It keeps documents of the office, not what citizens wrote.
+#[derive(Debug, Serialize, ToSchema)]
+struct HeldOfPerson {
+    person_id: PersonId,
+    /// Always empty.
+    records: Vec<String>,
+}
+
+/// What was erased of a person.
+#[derive(Debug, Serialize, ToSchema)]
+struct ErasedOfPerson {
+    person_id: PersonId,
+    /// Always 0: there is nothing to erase.
+    erased: u64,
+}
+
+/// Read what this service holds of a person.
+#[utoipa::path(
+    tag = "people",
+    security(("internal_api_key" = [])),
+    params(("person_id" = PersonId, Path, description = "The person")),
+    responses(
+        (status = 200, description = "Everything of theirs: nothing", body = HeldOfPerson),
+        (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+#[get("/people/{person_id}")]
+async fn get_person(person_id: ApiPath<PersonId>) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(HeldOfPerson { person_id: person_id.0, records: Vec::new() }))
+}
+
+/// Erase a person.
+#[utoipa::path(
+    tag = "people",
+    security(("internal_api_key" = [])),
+    params(("person_id" = PersonId, Path, description = "The person")),
+    responses(
+        (status = 200, description = "Erased; asking again is harmless", body = ErasedOfPerson),
+        (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+#[delete("/people/{person_id}")]
+async fn erase_person(person_id: ApiPath<PersonId>) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(ErasedOfPerson { person_id: person_id.0, erased: 0 }))
+}
+
+impl From<AiError> for Problem {
+    fn from(error: AiError) -> Self {
+        match error {
+            AiError::Deadline => {
+                Problem::new(StatusCode::GATEWAY_TIMEOUT).detail("not understood within ai.turn_deadline_ms")
+            }
+            AiError::Store(error) => store_failure(&error),
+        }
+    }
+}

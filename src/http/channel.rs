@@ -1,0 +1,94 @@
+//! The channel service, port 3001: the webhook, and the internal API of messages, conversations and takeover.
+
+mod messages;
+mod takeover;
+mod webhook;
+
+use std::sync::Arc;
+
+use actix_web::middleware::from_fn;
+use actix_web::web;
+use secrecy::SecretString;
+use sqlx::PgPool;
+use utoipa_actix_web::scope;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::guard::require_internal_key;
+use super::listener::Service;
+use super::problem::Problem;
+use crate::actors::channel::Partitions;
+use crate::actors::intake::Intake;
+use crate::ids::ConversationId;
+use crate::store::channel::listing;
+use crate::whatsapp::signature::Verifier;
+
+/// What the handlers work with.
+#[derive(Clone)]
+pub struct ChannelState {
+    pub pool: PgPool,
+    pub verifier: Verifier,
+    pub verify_token: SecretString,
+    pub max_webhook_bytes: usize,
+    pub intake: Intake,
+    pub partitions: Partitions,
+}
+
+/// The service with its state.
+pub fn service(state: ChannelState) -> Service {
+    let state = web::Data::new(state);
+    Service {
+        state: Arc::new(move |config| {
+            config.app_data(state.clone());
+        }),
+        ..description()
+    }
+}
+
+/// The service without state: enough for its OpenAPI document.
+pub fn description() -> Service {
+    Service {
+        name: "channel",
+        description: "WhatsApp webhook, conversations, sending and takeover",
+        routes,
+        state: Arc::new(|_| {}),
+        pages: |_| {},
+    }
+}
+
+fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(webhook::verify).service(webhook::receive).service(
+        scope::scope("/internal")
+            .wrap(from_fn(require_internal_key))
+            .service(messages::send)
+            .service(messages::list)
+            .service(messages::conversations)
+            .service(messages::retry)
+            .service(messages::parked_updates)
+            .service(messages::person)
+            .service(messages::erase_person)
+            .service(takeover::start)
+            .service(takeover::end)
+            .service(takeover::status),
+    );
+}
+
+/// A conversation by its id, or by the `wa_user_id` of who writes in it.
+///
+/// # Errors
+/// 404 when there is none, 409 with the candidates when several numbers of the office know them.
+async fn find_conversation(pool: &PgPool, id: &str) -> Result<ConversationId, Problem> {
+    if let Ok(conversation) = id.parse::<ConversationId>() {
+        return match listing::exists(pool, conversation).await? {
+            true => Ok(conversation),
+            false => Err(Problem::not_found("conversation")),
+        };
+    }
+    let candidates = listing::by_wa_user_id(pool, id).await?;
+    match candidates[..] {
+        [] => Err(Problem::not_found("conversation")),
+        [conversation] => Ok(conversation),
+        _ => Err(Problem::conflict("several numbers of the office know this person; name the conversation")
+            .kind("several-conversations")
+            .with("candidates", candidates.iter().map(ToString::to_string).collect::<Vec<_>>())),
+    }
+}

@@ -1,0 +1,313 @@
+//! The composition root: settings become a running node, and a stopping node drains (I10).
+//!
+//! Order of a start: database → leases → actors → listeners. Order of a stop: listeners (nothing new comes in) →
+//! intake (what came in is on disk) → conversations (what is under way ends) → leases → database.
+
+mod background;
+mod banner;
+pub mod database;
+pub mod services;
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use futures::future::join_all;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::actors::channel::{ChannelContext, ChannelSettings, Lease, Partitions};
+use crate::actors::clients::{AiClient, CaseClient};
+use crate::actors::partition::{Drain, Partition};
+use crate::actors::sender::Sender;
+use crate::actors::{ai as ai_actor, case, intake, supervision};
+use crate::admin_command;
+use crate::ai::service::AiService;
+use crate::clock::Clock;
+use crate::config::secrets::Secrets;
+use crate::config::{Config, Environment};
+use crate::dialogue::turn::OfficeVoice;
+use crate::http::listener::Listening;
+use crate::ids::{Epoch, NodeId, PartitionId};
+use crate::metrics::Metrics;
+use crate::samples;
+use crate::simulator::{self, Simulator};
+use crate::store::channel::leases;
+use crate::store::embedded::create_data_dir;
+use crate::whatsapp::client::GraphClient;
+
+use database::Database;
+
+/// The file in `data_dir` that tells where a node listens; for scripts and tests that asked for port 0.
+pub const ADDRESSES_FILE: &str = "addresses.json";
+/// Calls the case actor works on at once.
+const CASE_CONCURRENCY: usize = 8;
+
+/// Runs a node until it is told to stop, or must.
+///
+/// # Errors
+/// When it cannot start (the message says which part and what to do), or had to stop by itself.
+pub async fn serve(config: Config, warnings: &[String]) -> anyhow::Result<()> {
+    // Listened for from the first moment, so that an early signal is not lost.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    create_data_dir(&config.data_dir)?;
+    let secrets = Secrets::load_or_create(&config.data_dir)?;
+    let config = config.with_generated(&secrets);
+    let mut database = Database::open(&config).await?;
+    let started = Node::start(&config, &secrets, &database).await;
+    let mut node = match started {
+        Ok(node) => node,
+        Err(error) => {
+            database.close().await;
+            return Err(error);
+        }
+    };
+    let stopped_by = tokio::select! {
+        _ = terminate.recv() => Ok("SIGTERM"),
+        _ = interrupt.recv() => Ok("Ctrl-C"),
+        reason = database.failed() => Err(reason),
+        () = lost(&mut node.lease_lost) => {
+            Err(anyhow::anyhow!("another process took over this database; this node stops"))
+        }
+    };
+    match &stopped_by {
+        Ok(signal) => tracing::info!(signal, "stopping: open work is finished first"),
+        Err(error) => tracing::error!(%error, "stopping"),
+    }
+    node.stop(config.shutdown_grace()).await;
+    database.close().await;
+    tracing::info!("stopped");
+    stopped_by.map(|_| ())
+}
+
+async fn lost(lease_lost: &mut watch::Receiver<bool>) {
+    // A dropped sender means that the keeper has ended with the node.
+    if lease_lost.wait_for(|lost| *lost).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Everything that runs.
+struct Node {
+    id: NodeId,
+    pool: sqlx::PgPool,
+    listeners: Vec<Listening>,
+    partitions: Partitions,
+    intake: tokio::task::JoinHandle<()>,
+    background: Vec<tokio::task::JoinHandle<()>>,
+    lease_lost: watch::Receiver<bool>,
+    draining: Arc<AtomicBool>,
+    simulator: Option<Simulator>,
+}
+
+impl Node {
+    async fn start(config: &Config, secrets: &Secrets, database: &Database) -> anyhow::Result<Self> {
+        let id = NodeId::new();
+        let clock = Clock::system();
+        let metrics = Metrics::new().context("metrics")?;
+        let pool = database.pool.clone();
+
+        let first_password = admin_command::ensure_first_admin(&pool, &clock, &secrets.get("admin_password"))
+            .await
+            .context("the first account could not be made")?;
+        if config.environment == Environment::Development {
+            samples::load(&pool).await.context("the sample office could not be loaded")?;
+        }
+        let simulator = start_simulator(config, &clock).await?;
+        let (epochs, lease) = background::acquire_leases(&pool, id, database.is_ours_alone()).await?;
+        metrics.partitions_owned.with_label_values(&[] as &[&str]).set(epochs.len() as i64);
+
+        let ai = AiService::new(pool.clone(), Duration::from_millis(config.ai.turn_deadline_ms));
+        let beginning = Beginning { config, clock: &clock, metrics: &metrics, pool: &pool, ai: &ai };
+        let partitions = start_actors(&beginning, &epochs, &lease, simulator.as_ref()).await?;
+        let (intake, queue) =
+            intake::queue(config.intake.queue, config.intake.max_batch_rows, metrics.clone());
+        let writer = {
+            let (pool, metrics, partitions) = (pool.clone(), metrics.clone(), partitions.clone());
+            tokio::spawn(intake::run(queue, pool, metrics, move |wake| partitions.wake_all(wake, "hint")))
+        };
+        let (lose, lease_lost) = watch::channel(false);
+        let background = vec![
+            background::keep_leases(&metrics, pool.clone(), id, lease, lose),
+            background::sweep(&metrics, pool.clone(), partitions.clone(), config.conversation.sweep_ms),
+        ];
+
+        let draining = Arc::new(AtomicBool::new(false));
+        let parts = services::Parts {
+            config,
+            secrets,
+            clock: &clock,
+            metrics: &metrics,
+            pool: &pool,
+            ai: &ai,
+            intake,
+            partitions: &partitions,
+            draining: &draining,
+        };
+        let listeners = services::listen_all(&parts)?;
+        let addresses = addresses(&listeners, simulator.as_ref());
+        write_addresses(&config.data_dir, &addresses)?;
+        if let (Some(simulator), Some(channel)) = (&simulator, addresses.get("channel")) {
+            simulator.set_webhook_url(Some(format!("http://{channel}/webhook/whatsapp")));
+        }
+        banner::print(config, &addresses, first_password.then(|| secrets.get("admin_password")).as_ref());
+        Ok(Node {
+            id,
+            pool,
+            listeners,
+            partitions,
+            intake: writer,
+            background,
+            lease_lost,
+            draining,
+            simulator,
+        })
+    }
+
+    /// Drains within `grace`; what does not end in time is in the store and goes on with the next start.
+    async fn stop(self, grace: Duration) {
+        self.draining.store(true, Ordering::SeqCst);
+        join_all(self.listeners.into_iter().map(Listening::stop)).await;
+        // The listeners held the last ends of the intake's queue: it writes what is in it and ends.
+        if timeout(grace, self.intake).await.is_err() {
+            tracing::warn!("the intake did not end in time; unanswered webhooks are delivered again");
+        }
+        let drains = self.partitions.iter().map(|partition| partition.send(Drain));
+        if timeout(grace, join_all(drains)).await.is_err() {
+            tracing::warn!("some conversations did not end in time; their work goes on with the next start");
+        }
+        for task in &self.background {
+            task.abort();
+        }
+        if let Err(error) = leases::release(&self.pool, self.id).await {
+            tracing::warn!(%error, "the leases could not be released; they run out by themselves");
+        }
+        if let Some(simulator) = self.simulator {
+            simulator.stop().await;
+        }
+    }
+}
+
+/// The simulator comes first: its address is the Graph API that the sender calls.
+async fn start_simulator(config: &Config, clock: &Clock) -> anyhow::Result<Option<Simulator>> {
+    if !config.simulator.enabled {
+        return Ok(None);
+    }
+    let clock = clock.clone();
+    let settings = simulator::Settings {
+        bind: config.simulator.bind.to_string(),
+        public_url: None,
+        app_secret: config.whatsapp.app_secret.clone(),
+        verify_token: config.whatsapp.verify_token.clone(),
+        access_token: config.whatsapp.access_token.clone(),
+        phone_number_ids: vec![config.whatsapp.phone_number_id.clone()],
+        webhook_url: None,
+        behaviour: simulator::Behaviour::default(),
+        now: Arc::new(move || clock.now()),
+    };
+    Ok(Some(simulator::start(settings).await.context("the simulator could not be started")?))
+}
+
+/// What a starting node has before its actors.
+struct Beginning<'a> {
+    config: &'a Config,
+    clock: &'a Clock,
+    metrics: &'a Metrics,
+    pool: &'a sqlx::PgPool,
+    ai: &'a AiService,
+}
+
+async fn start_actors(
+    beginning: &Beginning<'_>,
+    epochs: &HashMap<PartitionId, Epoch>,
+    lease: &Lease,
+    simulator: Option<&Simulator>,
+) -> anyhow::Result<Partitions> {
+    let Beginning { config, clock, metrics, pool, ai } = *beginning;
+    let arbiters = supervision::arbiters()?;
+    let home = arbiters.first().context("no arbiter")?;
+    let gone = || anyhow::anyhow!("an arbiter ended while the node started");
+
+    let graph_url = match (config.whatsapp.graph_url.is_empty(), simulator) {
+        (true, Some(simulator)) => simulator.url(),
+        (true, None) => anyhow::bail!("whatsapp.graph_url: set it, or start the simulator (--simulator)"),
+        (false, _) => config.whatsapp.graph_url.clone(),
+    };
+    let client = GraphClient::new(
+        &graph_url,
+        &config.whatsapp.graph_version,
+        config.whatsapp.access_token.clone(),
+        Duration::from_millis(config.whatsapp.call_timeout_ms),
+    )?;
+    let sender = {
+        let (per_second, sender_metrics) = (config.whatsapp.send_per_s, metrics.clone());
+        supervision::spawn_on(home, "sender", metrics, move || {
+            Sender::new(client, per_second, sender_metrics)
+        })
+        .await
+        .ok_or_else(gone)?
+    };
+    let ai = {
+        let (service, concurrency) = (ai.clone(), config.ai.concurrency);
+        supervision::spawn_on(home, "ai", metrics, move || ai_actor::Ai::new(service, concurrency))
+            .await
+            .ok_or_else(gone)?
+    };
+    let case = {
+        let (pool, clock, zone) = (pool.clone(), clock.clone(), config.time_zone());
+        let case_metrics = metrics.clone();
+        supervision::spawn_on(home, "case", metrics, move || {
+            case::Case::new(pool, clock, zone, case_metrics, CASE_CONCURRENCY)
+        })
+        .await
+        .ok_or_else(gone)?
+    };
+    let context = Arc::new(ChannelContext {
+        pool: pool.clone(),
+        clock: clock.clone(),
+        metrics: metrics.clone(),
+        settings: ChannelSettings::from(&config.conversation),
+        office: OfficeVoice {
+            name: config.office.name.clone(),
+            emergency_numbers: config.office.emergency_numbers.clone(),
+        },
+        ai: AiClient::local(ai),
+        case: CaseClient::local(case),
+        sender,
+        lease: lease.clone(),
+    });
+    let mut addresses = Vec::new();
+    for partition in PartitionId::all() {
+        let epoch = *epochs.get(&partition).context("a partition without a lease")?;
+        let arbiter = &arbiters[usize::from(partition.0) % arbiters.len()];
+        let context = context.clone();
+        let make = move || Partition::new(partition, epoch, context);
+        addresses.push(supervision::spawn_on(arbiter, "partition", metrics, make).await.ok_or_else(gone)?);
+    }
+    Partitions::new(addresses).context("not all partitions were started")
+}
+
+/// Where each service listens, by name.
+type Addresses = BTreeMap<String, SocketAddr>;
+
+fn addresses(listeners: &[Listening], simulator: Option<&Simulator>) -> Addresses {
+    let services = listeners.iter().map(|listener| (listener.name.to_owned(), listener.address));
+    services.chain(simulator.map(|simulator| ("simulator".to_owned(), simulator.address))).collect()
+}
+
+/// Written beside and renamed, so that a reader never sees half of it.
+fn write_addresses(data_dir: &Path, addresses: &Addresses) -> anyhow::Result<()> {
+    let beside = data_dir.join(format!("{ADDRESSES_FILE}.tmp"));
+    std::fs::write(&beside, serde_json::to_vec_pretty(addresses)?)
+        .and_then(|()| std::fs::rename(&beside, data_dir.join(ADDRESSES_FILE)))
+        .with_context(|| format!("could not write {ADDRESSES_FILE} in {}", data_dir.display()))
+}

@@ -1,0 +1,100 @@
+//! What runs beside the actors: keeping the leases, and sweeping for work whose wake-up was lost (I8).
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use sqlx::PgPool;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use crate::actors::channel::{Lease, Partitions};
+use crate::actors::supervision::keep_running;
+use crate::ids::{Epoch, NodeId, PARTITIONS, PartitionId};
+use crate::metrics::Metrics;
+use crate::store::StoreError;
+use crate::store::channel::{leases, sweep};
+
+/// Conversations woken by one sweep; the next comes soon.
+const SWEEP_LIMIT: i64 = 1000;
+
+/// Takes all partitions. Another node's leases are waited for; `ours_alone` takes those of a dead process at once.
+pub async fn acquire_leases(
+    pool: &PgPool,
+    node: NodeId,
+    ours_alone: bool,
+) -> Result<(HashMap<PartitionId, Epoch>, Lease), StoreError> {
+    let mut held = HashMap::new();
+    let mut told = false;
+    loop {
+        let asked = Instant::now();
+        leases::renew(pool, node).await?;
+        held.extend(leases::acquire(pool, node, ours_alone).await?);
+        if held.len() == usize::from(PARTITIONS) {
+            return Ok((held, Lease::acquired(asked)));
+        }
+        if !told {
+            told = true;
+            tracing::warn!(
+                held = held.len(),
+                "another node holds partitions of this database; waiting until it stops or its lease runs out"
+            );
+        }
+        sleep(leases::HEARTBEAT / 4).await;
+    }
+}
+
+/// Renews the leases; tells `lose` when another has taken one.
+pub fn keep_leases(
+    metrics: &Metrics,
+    pool: PgPool,
+    node: NodeId,
+    lease: Lease,
+    lose: watch::Sender<bool>,
+) -> JoinHandle<()> {
+    keep_running("lease_keeper", metrics, move || {
+        let (pool, lease, lose) = (pool.clone(), lease.clone(), lose.clone());
+        async move {
+            let mut heartbeat = interval(leases::HEARTBEAT);
+            heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                heartbeat.tick().await;
+                let asked = Instant::now();
+                match leases::renew(&pool, node).await {
+                    Ok(renewed) if renewed == u64::from(PARTITIONS) => lease.renew(asked),
+                    Ok(renewed) => {
+                        tracing::error!(renewed, "partitions were taken by another node");
+                        lease.lose();
+                        lose.send_replace(true);
+                        return;
+                    }
+                    // The lease runs out by itself if this goes on.
+                    Err(error) => tracing::warn!(%error, "the leases could not be renewed"),
+                }
+            }
+        }
+    })
+}
+
+/// Looks for work that nobody was woken for.
+pub fn sweep(metrics: &Metrics, pool: PgPool, partitions: Partitions, every_ms: u64) -> JoinHandle<()> {
+    let all: Vec<PartitionId> = PartitionId::all().collect();
+    keep_running("sweeper", metrics, move || {
+        let (pool, partitions, all) = (pool.clone(), partitions.clone(), all.clone());
+        async move {
+            let mut ticks = interval(Duration::from_millis(every_ms));
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                match sweep::pending(&pool, &all, SWEEP_LIMIT).await {
+                    Ok(pending) => {
+                        for (_, conversation) in pending {
+                            partitions.wake(conversation, "sweep");
+                        }
+                    }
+                    Err(error) => tracing::warn!(%error, "the sweep failed; the next one comes soon"),
+                }
+            }
+        }
+    })
+}

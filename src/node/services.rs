@@ -1,0 +1,125 @@
+//! Roles become listeners.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use actix_web::web;
+use sqlx::PgPool;
+
+use crate::actors::channel::Partitions;
+use crate::actors::intake::Intake;
+use crate::ai::service::AiService;
+use crate::clock::Clock;
+use crate::config::secrets::Secrets;
+use crate::config::{Config, Role};
+use crate::http::channel::ChannelState;
+use crate::http::dashboard::{DashboardState, ServiceUrls};
+use crate::http::extract::BodyLimit;
+use crate::http::guard::InternalKeys;
+use crate::http::health::Readiness;
+use crate::http::listener::{Listening, Service, Shared, listen};
+use crate::http::{ai, case, channel, dashboard, notification};
+use crate::http_client;
+use crate::metrics::Metrics;
+use crate::whatsapp::signature::Verifier;
+
+/// How long the dashboard waits for another service.
+const SERVICE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the services are made of.
+pub(super) struct Parts<'a> {
+    pub config: &'a Config,
+    pub secrets: &'a Secrets,
+    pub clock: &'a Clock,
+    pub metrics: &'a Metrics,
+    pub pool: &'a PgPool,
+    pub ai: &'a AiService,
+    pub intake: Intake,
+    pub partitions: &'a Partitions,
+    pub draining: &'a Arc<AtomicBool>,
+}
+
+/// All services as they are without a node; for their OpenAPI documents.
+pub fn descriptions() -> Vec<Service> {
+    vec![
+        channel::description(),
+        ai::description(),
+        case::description(),
+        notification::description(),
+        dashboard::description(),
+    ]
+}
+
+/// Starts the listeners of this node's roles; the dashboard last, as it must know where the others are.
+pub(super) fn listen_all(parts: &Parts<'_>) -> anyhow::Result<Vec<Listening>> {
+    let config = parts.config;
+    let shared = Shared {
+        keys: web::Data::new(InternalKeys::new(&config.internal.api_keys)),
+        metrics: web::Data::new(parts.metrics.clone()),
+        readiness: web::Data::new(Readiness { pool: parts.pool.clone(), draining: parts.draining.clone() }),
+        body_limit: BodyLimit(config.internal.max_body_bytes),
+        shutdown_grace: config.shutdown_grace(),
+    };
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let mut listeners: Vec<Listening> = Vec::new();
+    for (role, bind, workers) in [
+        (Role::Channel, config.channel.bind, cores),
+        (Role::Ai, config.ai.bind, 1),
+        (Role::Case, config.case.bind, 1),
+        (Role::Notification, config.notification.bind, 1),
+        (Role::Dashboard, config.dashboard.bind, 1),
+    ] {
+        if config.has(role) {
+            let service = service(role, parts, &listeners)?;
+            listeners.push(listen(service, bind, workers, shared.clone())?);
+        }
+    }
+    Ok(listeners)
+}
+
+fn service(role: Role, parts: &Parts<'_>, up: &[Listening]) -> anyhow::Result<Service> {
+    let config = parts.config;
+    Ok(match role {
+        Role::Channel => channel::service(ChannelState {
+            pool: parts.pool.clone(),
+            verifier: Verifier::new(&config.whatsapp.app_secret),
+            verify_token: config.whatsapp.verify_token.clone(),
+            max_webhook_bytes: config.whatsapp.max_webhook_bytes,
+            intake: parts.intake.clone(),
+            partitions: parts.partitions.clone(),
+        }),
+        Role::Case => case::service(case::CaseState {
+            pool: parts.pool.clone(),
+            clock: parts.clock.clone(),
+            time_zone: config.time_zone(),
+        }),
+        Role::Notification => notification::service(notification::NotificationState {
+            pool: parts.pool.clone(),
+            clock: parts.clock.clone(),
+        }),
+        Role::Ai => ai::service(parts.ai.clone()),
+        Role::Dashboard => {
+            let url = |name: &str, setting: SocketAddr| {
+                let address =
+                    up.iter().find(|listener| listener.name == name).map_or(setting, |found| found.address);
+                reqwest::Url::parse(&format!("http://{address}"))
+            };
+            dashboard::service(DashboardState {
+                pool: parts.pool.clone(),
+                clock: parts.clock.clone(),
+                session_key: parts.secrets.get("session_key"),
+                session_hours: config.dashboard.session_hours,
+                environment: config.environment,
+                services: ServiceUrls {
+                    channel: url("channel", config.channel.bind)?,
+                    case: url("case", config.case.bind)?,
+                    internal_key: config.internal.api_keys.first().cloned().unwrap_or_default(),
+                },
+                http: http_client::builder(SERVICE_TIMEOUT).build()?,
+                metrics: parts.metrics.clone(),
+            })
+        }
+    })
+}
