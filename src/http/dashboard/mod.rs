@@ -22,6 +22,7 @@ mod token;
 
 use std::sync::Arc;
 
+use actix_web::http::StatusCode;
 use actix_web::middleware::from_fn;
 use actix_web::web;
 use secrecy::SecretString;
@@ -29,6 +30,7 @@ use sqlx::PgPool;
 use utoipa_actix_web::scope;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::common::store_failure;
 use super::guard;
 use super::listener::Service;
 use super::problem::Problem;
@@ -94,22 +96,19 @@ fn routes(config: &mut ServiceConfig<'_>) {
                 .service(overview::get_overview)
                 .service(complaints::list_complaints)
                 .service(complaints::get_complaint)
+                .service(complaints::list_complaint_updates)
                 .service(conversations::list_conversations)
                 .service(conversations::list_messages),
         );
 }
 
-/// A failed statement as a problem: logged here, told without its words.
+/// A failed statement as a problem.
 fn store_problem(error: StoreError) -> Problem {
-    match error {
-        StoreError::Unavailable(cause) => {
-            tracing::warn!(error = %cause, "the database is unavailable");
-            Problem::unavailable("the database does not answer; please try again").with("service", "database")
-        }
-        error => {
-            tracing::error!(%error, cause = ?std::error::Error::source(&error), "a statement failed");
-            Problem::internal()
-        }
+    let problem = store_failure(&error);
+    if problem.status() == StatusCode::SERVICE_UNAVAILABLE {
+        problem.with("service", "database")
+    } else {
+        problem
     }
 }
 
