@@ -11,10 +11,6 @@ fn the_committed_documents_are_current() {
         let path = folder.join(format!("{}.json", service.name));
         let current = govconnect::openapi_command::document(&service).unwrap();
         let committed = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(
-            committed == current,
-            "docs/openapi/{0}.json is stale; run: make openapi",
-            service.name
-        );
+        assert!(committed == current, "docs/openapi/{0}.json is stale; run: make openapi", service.name);
     }
 }
