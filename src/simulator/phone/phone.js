@@ -20,7 +20,7 @@ export class Phone {
     const { citizen } = this;
     const heading = `phone-${citizen.id}`;
     this.presence = el("p", { class: "presence" });
-    this.messages = el("ol", { class: "messages", role: "log", "aria-live": "polite", "aria-label": `Obrolan ${citizen.name}`, tabindex: "0" });
+    this.messages = el("ol", { class: "messages", "aria-live": "polite", "aria-label": `Obrolan ${citizen.name}`, tabindex: "0" });
     this.typing = el("p", { class: "typing", role: "status" });
     this.error = el("p", { class: "form-error", role: "alert" });
     this.input = el("textarea", { rows: "1", placeholder: "Tulis pesan", "aria-label": `Pesan dari ${citizen.name}`, maxlength: "65536" });
