@@ -1,5 +1,6 @@
 //! The stand-in for Meta, held against its promises over real HTTP.
-n#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod faults;
 mod graph;
