@@ -4,10 +4,7 @@ mod messages;
 mod takeover;
 mod webhook;
 
-use std::sync::Arc;
-
 use actix_web::middleware::from_fn;
-use actix_web::web;
 use secrecy::SecretString;
 use sqlx::PgPool;
 use utoipa_actix_web::scope;
@@ -35,24 +32,12 @@ pub struct ChannelState {
 
 /// The service with its state.
 pub fn service(state: ChannelState) -> Service {
-    let state = web::Data::new(state);
-    Service {
-        state: Arc::new(move |config| {
-            config.app_data(state.clone());
-        }),
-        ..description()
-    }
+    description().with_state(state)
 }
 
 /// The service without state: enough for its OpenAPI document.
 pub fn description() -> Service {
-    Service {
-        name: "channel",
-        description: "WhatsApp webhook, conversations, sending and takeover",
-        routes,
-        state: Arc::new(|_| {}),
-        pages: |_| {},
-    }
+    Service::new("channel", "WhatsApp webhook, conversations, sending and takeover", routes)
 }
 
 fn routes(config: &mut ServiceConfig<'_>) {

@@ -34,6 +34,28 @@ pub struct Service {
     pub pages: fn(&mut web::ServiceConfig),
 }
 
+impl Service {
+    /// A service without state or pages: enough for its OpenAPI document.
+    pub fn new(name: &'static str, description: &'static str, routes: fn(&mut ServiceConfig<'_>)) -> Self {
+        Service { name, description, routes, state: Arc::new(|_| {}), pages: |_| {} }
+    }
+
+    /// With what its handlers take as `web::Data<T>`.
+    pub fn with_state<T: Send + Sync + 'static>(mut self, state: T) -> Self {
+        let state = web::Data::new(state);
+        self.state = Arc::new(move |config| {
+            config.app_data(state.clone());
+        });
+        self
+    }
+
+    /// With routes outside OpenAPI.
+    pub fn with_pages(mut self, pages: fn(&mut web::ServiceConfig)) -> Self {
+        self.pages = pages;
+        self
+    }
+}
+
 /// What all listeners of a node share.
 #[derive(Clone)]
 pub struct Shared {

@@ -5,8 +5,6 @@
 
 mod wire;
 
-use std::sync::Arc;
-
 use actix_web::middleware::from_fn;
 use actix_web::{HttpRequest, HttpResponse, delete, get, post, put, web};
 use jiff::tz::TimeZone;
@@ -40,24 +38,12 @@ pub struct CaseState {
 
 /// The case service for a listener.
 pub fn service(state: CaseState) -> Service {
-    let state = web::Data::new(state);
-    Service {
-        state: Arc::new(move |config| {
-            config.app_data(state.clone());
-        }),
-        ..description()
-    }
+    description().with_state(state)
 }
 
 /// The service without state: enough for its OpenAPI document.
 pub fn description() -> Service {
-    Service {
-        name: "case",
-        description: "Complaints, what happened to them, and their categories.",
-        routes,
-        state: Arc::new(|_| {}),
-        pages: |_| {},
-    }
+    Service::new("case", "Complaints, what happened to them, and their categories.", routes)
 }
 
 /// Registers the documented handlers.

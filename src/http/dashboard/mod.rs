@@ -20,11 +20,8 @@ pub mod services;
 pub mod session;
 mod token;
 
-use std::sync::Arc;
-
 use actix_web::http::StatusCode;
 use actix_web::middleware::from_fn;
-use actix_web::web;
 use secrecy::SecretString;
 use sqlx::PgPool;
 use utoipa_actix_web::scope;
@@ -59,24 +56,17 @@ pub struct DashboardState {
 
 /// The service with its state.
 pub fn service(state: DashboardState) -> Service {
-    let state = web::Data::new(state);
-    Service {
-        state: Arc::new(move |config| {
-            config.app_data(state.clone());
-        }),
-        ..description()
-    }
+    description().with_state(state)
 }
 
 /// The service without state: enough for its OpenAPI document.
 pub fn description() -> Service {
-    Service {
-        name: "dashboard",
-        description: "The officers' web application: sessions, complaints and conversations as officers see them.",
+    Service::new(
+        "dashboard",
+        "The officers' web application: sessions, complaints and conversations as officers see them.",
         routes,
-        state: Arc::new(|_| {}),
-        pages: pages::routes,
-    }
+    )
+    .with_pages(pages::routes)
 }
 
 fn routes(config: &mut ServiceConfig<'_>) {
