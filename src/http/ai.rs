@@ -15,7 +15,6 @@ use super::common::{not_blank, store_failure};
 use super::extract::{ApiJson, ApiPath};
 use super::guard::require_internal_key;
 use super::listener::Service;
-use super::methods::only;
 use super::problem::Problem;
 use crate::ai::chunking::DocumentKind;
 use crate::ai::retrieval::THRESHOLD;
@@ -48,15 +47,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
             .service(get_document)
             .service(delete_document)
             .service(get_person)
-            .service(erase_person)
-            .map(|scope| {
-                scope
-                    .service(only("/process-message", "POST"))
-                    .service(only("/knowledge/search", "POST"))
-                    .service(only("/documents/process", "POST"))
-                    .service(only("/documents/{source_id}", "GET, DELETE"))
-                    .service(only("/people/{person_id}", "GET, DELETE"))
-            }),
+            .service(erase_person),
     );
 }
 

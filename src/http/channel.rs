@@ -1,15 +1,21 @@
 //! The channel service, port 3001: the webhook, and the internal API of messages, conversations and takeover.
 
+mod conversations;
 mod messages;
+mod people;
 mod takeover;
 mod webhook;
 
+use std::str::FromStr;
+
 use actix_web::middleware::from_fn;
+use jiff::Timestamp;
 use secrecy::SecretString;
 use sqlx::PgPool;
 use utoipa_actix_web::scope;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::common::cursor;
 use super::guard::require_internal_key;
 use super::listener::Service;
 use super::problem::Problem;
@@ -17,6 +23,7 @@ use crate::actors::channel::Partitions;
 use crate::actors::intake::Intake;
 use crate::ids::ConversationId;
 use crate::store::channel::listing;
+use crate::store::page::Cursor;
 use crate::whatsapp::signature::Verifier;
 
 /// What the handlers work with.
@@ -46,11 +53,11 @@ fn routes(config: &mut ServiceConfig<'_>) {
             .wrap(from_fn(require_internal_key))
             .service(messages::send)
             .service(messages::list)
-            .service(messages::conversations)
-            .service(messages::retry)
-            .service(messages::parked_updates)
-            .service(messages::person)
-            .service(messages::erase_person)
+            .service(conversations::list)
+            .service(conversations::retry)
+            .service(conversations::parked_updates)
+            .service(people::read)
+            .service(people::erase)
             .service(takeover::start)
             .service(takeover::end)
             .service(takeover::status),
@@ -76,4 +83,16 @@ async fn find_conversation(pool: &PgPool, id: &str) -> Result<ConversationId, Pr
             .kind("several-conversations")
             .with("candidates", candidates.iter().map(ToString::to_string).collect::<Vec<_>>())),
     }
+}
+
+/// The cursor after a row.
+fn encode(at: Timestamp, id: impl ToString) -> String {
+    Cursor { created_at: at, id: id.to_string() }.to_string()
+}
+
+/// A cursor's time and id; 422 when it is not one of this list.
+fn cursor_id<T: FromStr>(text: Option<&str>) -> Result<Option<(Timestamp, T)>, Problem> {
+    let Some(cursor) = cursor(text)? else { return Ok(None) };
+    let id = cursor.id.parse().map_err(|_| Problem::field("cursor", "is not a cursor of this list"))?;
+    Ok(Some((cursor.created_at, id)))
 }

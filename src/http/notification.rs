@@ -20,7 +20,6 @@ use super::common::{DEFAULT_LIMIT, MAX_LIMIT, cursor, idempotency_key, not_blank
 use super::extract::{ApiJson, ApiPath, ApiQuery};
 use super::guard::require_internal_key;
 use super::listener::Service;
-use super::methods::only;
 use super::problem::Problem;
 use crate::clock::Clock;
 use crate::complaint::limits;
@@ -61,14 +60,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
             .service(set_notification_status)
             .service(get_notification)
             .service(get_person)
-            .service(erase_person)
-            .map(|scope| {
-                scope
-                    .service(only("/notifications", "GET, POST"))
-                    .service(only("/notifications/{id}", "GET"))
-                    .service(only("/notifications/{id}/status", "PUT"))
-                    .service(only("/people/{person_id}", "GET, DELETE"))
-            }),
+            .service(erase_person),
     );
 }
 

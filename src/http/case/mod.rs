@@ -17,7 +17,6 @@ use super::common::{DEFAULT_LIMIT, cursor, etag, idempotency_key, if_match, stor
 use super::extract::{ApiJson, ApiPath, ApiQuery};
 use super::guard::require_internal_key;
 use super::listener::Service;
-use super::methods::only;
 use super::problem::Problem;
 use crate::clock::Clock;
 use crate::ids::{LapId, PersonId};
@@ -59,16 +58,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
             .service(change_complaint)
             .service(list_categories)
             .service(get_person)
-            .service(erase_person)
-            .map(|scope| {
-                scope
-                    .service(only("/complaints", "GET, POST"))
-                    .service(only("/complaints/stats", "GET"))
-                    .service(only("/complaints/{id}", "GET, PUT"))
-                    .service(only("/complaints/{id}/updates", "GET"))
-                    .service(only("/categories", "GET"))
-                    .service(only("/people/{person_id}", "GET, DELETE"))
-            }),
+            .service(erase_person),
     );
 }
 
