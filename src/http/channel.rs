@@ -48,19 +48,19 @@ pub fn description() -> Service {
 }
 
 fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(webhook::verify).service(webhook::receive).service(
+    config.service(webhook::verify_webhook).service(webhook::receive_webhook).service(
         scope::scope("/internal")
             .wrap(from_fn(require_internal_key))
-            .service(messages::send)
-            .service(messages::list)
-            .service(conversations::list)
-            .service(conversations::retry)
-            .service(conversations::parked_updates)
-            .service(people::read)
-            .service(people::erase)
-            .service(takeover::start)
-            .service(takeover::end)
-            .service(takeover::status),
+            .service(messages::send_message)
+            .service(messages::list_messages)
+            .service(conversations::list_conversations)
+            .service(conversations::retry_conversation)
+            .service(conversations::list_parked_updates)
+            .service(people::get_person)
+            .service(people::erase_person)
+            .service(takeover::start_takeover)
+            .service(takeover::end_takeover)
+            .service(takeover::takeover_status),
     );
 }
 

@@ -71,7 +71,7 @@ pub(super) struct ConversationsPage {
 /// Conversations, the latest active first.
 #[utoipa::path(security(("internal_api_key" = [])), params(ConversationsQuery), responses((status = 200, body = ConversationsPage)))]
 #[get("/conversations")]
-pub(super) async fn list(
+pub(super) async fn list_conversations(
     state: web::Data<ChannelState>,
     query: ApiQuery<ConversationsQuery>,
 ) -> Result<HttpResponse, Problem> {
@@ -111,7 +111,7 @@ pub(super) async fn list(
     (status = 409, description = "it is not parked", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/conversations/{id}/retry")]
-pub(super) async fn retry(
+pub(super) async fn retry_conversation(
     state: web::Data<ChannelState>,
     id: ApiPath<String>,
 ) -> Result<HttpResponse, Problem> {
@@ -157,7 +157,7 @@ pub(super) struct ParkedPage {
 /// Updates that could not be filed, with their bytes, for the operator.
 #[utoipa::path(security(("internal_api_key" = [])), params(ParkedQuery), responses((status = 200, body = ParkedPage)))]
 #[get("/parked-updates")]
-pub(super) async fn parked_updates(
+pub(super) async fn list_parked_updates(
     state: web::Data<ChannelState>,
     query: ApiQuery<ParkedQuery>,
 ) -> Result<HttpResponse, Problem> {

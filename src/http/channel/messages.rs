@@ -64,7 +64,7 @@ pub(super) struct SendAnswer {
     (status = 422, description = "a field cannot be accepted", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/messages/send")]
-pub(super) async fn send(
+pub(super) async fn send_message(
     state: web::Data<ChannelState>,
     request: ApiJson<SendRequest>,
 ) -> Result<HttpResponse, Problem> {
@@ -180,7 +180,7 @@ pub(super) struct MessagesPage {
     (status = 404, description = "no such conversation", body = Problem, content_type = "application/problem+json"),
 ))]
 #[get("/messages")]
-pub(super) async fn list(
+pub(super) async fn list_messages(
     state: web::Data<ChannelState>,
     query: ApiQuery<MessagesQuery>,
 ) -> Result<HttpResponse, Problem> {

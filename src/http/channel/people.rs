@@ -14,7 +14,7 @@ use crate::store::channel::people::{self, Held};
     (status = 404, description = "not known here", body = Problem, content_type = "application/problem+json"),
 ))]
 #[get("/people/{person_id}")]
-pub(super) async fn read(
+pub(super) async fn get_person(
     state: web::Data<ChannelState>,
     id: ApiPath<PersonId>,
 ) -> Result<HttpResponse, Problem> {
@@ -28,7 +28,7 @@ pub(super) async fn read(
     (status = 404, description = "not known here", body = Problem, content_type = "application/problem+json"),
 ))]
 #[delete("/people/{person_id}")]
-pub(super) async fn erase(
+pub(super) async fn erase_person(
     state: web::Data<ChannelState>,
     id: ApiPath<PersonId>,
 ) -> Result<HttpResponse, Problem> {

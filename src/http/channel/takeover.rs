@@ -54,7 +54,7 @@ pub(super) struct StartAnswer {
     (status = 409, description = "another officer holds it, or several conversations fit", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/takeover/{id}/start")]
-pub(super) async fn start(
+pub(super) async fn start_takeover(
     state: web::Data<ChannelState>,
     metrics: web::Data<Metrics>,
     id: ApiPath<String>,
@@ -117,7 +117,7 @@ pub(super) struct EndRequest {
     (status = 409, description = "nobody, or another officer, holds it", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/takeover/{id}/end")]
-pub(super) async fn end(
+pub(super) async fn end_takeover(
     state: web::Data<ChannelState>,
     id: ApiPath<String>,
     request: ApiJson<EndRequest>,
@@ -148,7 +148,7 @@ pub(super) struct StatusAnswer {
     (status = 404, description = "no such conversation", body = Problem, content_type = "application/problem+json"),
 ))]
 #[get("/takeover/{id}/status")]
-pub(super) async fn status(
+pub(super) async fn takeover_status(
     state: web::Data<ChannelState>,
     id: ApiPath<String>,
 ) -> Result<HttpResponse, Problem> {
