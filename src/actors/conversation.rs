@@ -326,7 +326,7 @@ impl Handler<Wake> for ConversationActor {
     type Result = ();
 
     fn handle(&mut self, _: Wake, context: &mut Self::Context) {
-        fail::fail_point!("conversation::wake");
+        crate::crash_point!("conversation::wake");
         self.dirty = true;
         let handled =
             Handled { conversation: self.identity.conversation, generation: self.identity.generation };

@@ -95,9 +95,9 @@ async fn deliver_one(
         Claim::Later(wait) => return Ok(Step::Later(wait)),
         Claim::Empty => return Ok(Step::Done),
     };
-    fail::fail_point!("send::after_claim");
+    crate::crash_point!("send::after_claim");
     let settled = send(&channel, &conversation, &claimed, asked).await;
-    fail::fail_point!("send::before_record");
+    crate::crash_point!("send::before_record");
     // How a call ended must not be forgotten while this actor lives: it is written until the database takes it.
     (|| record(&channel, id, &claimed, settled.as_ref()))
         .retry(retry::until_it_works())

@@ -67,7 +67,7 @@ pub(super) async fn start(
         force: request.force,
     };
     let started = takeover::start(&state.pool, &start).await?;
-    fail::fail_point!("takeover::before_answer");
+    crate::crash_point!("takeover::before_answer");
     // The transaction has decided already; the wake-up only makes the actor drop its AI work.
     state.partitions.wake(conversation, "hint");
     let in_flight = wait_for_in_flight(&state, conversation).await?;
