@@ -176,10 +176,11 @@ impl ConversationActor {
         self.deliver(context);
         let Loaded { conversation, inbox, calls } = *loaded;
         self.conversation = Some(conversation);
-        if self.dirty || self.stopping {
-            return self.advance(context);
+        // Decided even when a wake-up came during the look: wake-ups faster than looks must not keep it from ever acting.
+        if !self.stopping {
+            self.decide(inbox, calls, context);
         }
-        self.decide(inbox, calls, context);
+        self.advance(context);
     }
 
     /// Calls first (their answer is owed), then the turn.
