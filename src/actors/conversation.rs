@@ -17,6 +17,7 @@ use actix::{
     WrapFuture,
 };
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 use super::channel::ChannelContext;
 use super::partition::{Handled, MayLeave, Partition};
@@ -84,6 +85,8 @@ pub struct ConversationActor {
     outbox_timer: Option<SpawnHandle>,
     typing: Option<SpawnHandle>,
     stopping: bool,
+    /// Tells the outbox lane to stop waiting for the number's turn.
+    stop_waiting: CancellationToken,
 }
 
 impl ConversationActor {
@@ -102,6 +105,7 @@ impl ConversationActor {
             outbox_timer: None,
             typing: None,
             stopping: false,
+            stop_waiting: CancellationToken::new(),
         }
     }
 
@@ -345,6 +349,7 @@ impl Handler<Stop> for ConversationActor {
 
     fn handle(&mut self, _: Stop, context: &mut Self::Context) {
         self.stopping = true;
+        self.stop_waiting.cancel();
         self.cancel_timer(context);
         self.stop_typing(context);
         self.advance(context);
