@@ -41,13 +41,13 @@ pub fn understand(request: &UnderstandRequest) -> Understanding {
 
 /// Whether somebody must act on this text now; fast enough to be asked of every message as it arrives.
 pub fn is_emergency(text: &str) -> bool {
-    let bounded = bounded(&[text.to_owned()]).join("\n");
-    urgency::of(&normalise::sentences(&bounded)) == Urgency::Emergency
+    let readable = readable(&[text.to_owned()]).join("\n");
+    urgency::of(&normalise::sentences(&readable)) == Urgency::Emergency
 }
 
 /// [`understand`] with the scores, for the trace.
 pub fn read(request: &UnderstandRequest) -> Reading {
-    let texts = bounded(&request.texts);
+    let texts = readable(&request.texts);
     let text = texts.join("\n");
     let sentences = normalise::sentences(&text);
     let location = slots::place(&text);
@@ -111,7 +111,7 @@ fn has(scores: &[Scored], intent: Intent) -> bool {
 }
 
 /// The batch up to [`LONGEST_BATCH`] bytes, whole characters only.
-fn bounded(texts: &[String]) -> Vec<String> {
+pub(super) fn readable(texts: &[String]) -> Vec<String> {
     let mut left = LONGEST_BATCH;
     texts
         .iter()
