@@ -18,4 +18,5 @@ mod embedded;
 mod notification;
 mod openapi;
 mod simulator;
+mod story;
 mod support;
