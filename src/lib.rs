@@ -8,6 +8,7 @@ pub mod bus;
 pub mod clock;
 pub mod complaint;
 pub mod config;
+pub mod crash_point;
 pub mod dialogue;
 pub mod doctor;
 pub mod http;

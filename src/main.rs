@@ -93,6 +93,8 @@ impl ServeArgs {
 }
 
 fn main() -> ExitCode {
+    #[cfg(feature = "failpoints")]
+    let _armed = govconnect::crash_point::arm();
     let command = CommandLine::parse().command;
     match start(command) {
         Ok(code) => code,

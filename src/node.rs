@@ -64,12 +64,22 @@ pub async fn serve(config: Config, warnings: &[String]) -> anyhow::Result<()> {
     let secrets = Secrets::load_or_create(&config.data_dir)?;
     let config = config.with_generated(&secrets);
     let mut database = Database::open(&config).await?;
-    let started = Node::start(&config, &secrets, &database).await;
+    let id = NodeId::new();
+    // A start can wait long for another node's leases.
+    let started = tokio::select! {
+        started = Node::start(id, &config, &secrets, &database) => Some(started),
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+    };
     let mut node = match started {
-        Ok(node) => node,
-        Err(error) => {
+        Some(Ok(node)) => node,
+        not_started => {
+            if let Err(error) = leases::release(&database.pool, id).await {
+                tracing::warn!(%error, "the leases could not be released; they run out by themselves");
+            }
             database.close().await;
-            return Err(error);
+            tracing::info!("stopped before it was up");
+            return not_started.map_or(Ok(()), |failed| failed.map(drop));
         }
     };
     let stopped_by = tokio::select! {
@@ -111,8 +121,12 @@ struct Node {
 }
 
 impl Node {
-    async fn start(config: &Config, secrets: &Secrets, database: &Database) -> anyhow::Result<Self> {
-        let id = NodeId::new();
+    async fn start(
+        id: NodeId,
+        config: &Config,
+        secrets: &Secrets,
+        database: &Database,
+    ) -> anyhow::Result<Self> {
         let clock = Clock::system();
         let metrics = Metrics::new().context("metrics")?;
         let pool = database.pool.clone();

@@ -9,6 +9,7 @@ mod calls;
 mod delivery;
 mod thinking;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use actix::{
     WrapFuture,
 };
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 use super::channel::ChannelContext;
 use super::partition::{Handled, MayLeave, Partition};
@@ -24,7 +26,7 @@ use super::sender::ShowTyping;
 use super::supervision;
 use crate::ai::builtin::urgency;
 use crate::dialogue::batching::{self, Decision, Pace, Waiting};
-use crate::ids::{ConversationId, Epoch};
+use crate::ids::{ConversationId, Epoch, MessageId};
 use crate::store::StoreError;
 use crate::store::channel::conversation::{self as store, Conversation, InboxMessage, Load, Loaded, Mode};
 use crate::store::channel::outbox;
@@ -74,6 +76,8 @@ pub struct ConversationActor {
     activity: Activity,
     /// As of the last look; the version is that of our own last commit.
     conversation: Option<Conversation>,
+    /// Of the messages that wait.
+    paces: HashMap<MessageId, Pace>,
     owned: bool,
     /// A wake-up came that the next look must take into account.
     dirty: bool,
@@ -84,6 +88,8 @@ pub struct ConversationActor {
     outbox_timer: Option<SpawnHandle>,
     typing: Option<SpawnHandle>,
     stopping: bool,
+    /// Tells the outbox lane to stop waiting for the number's turn.
+    stop_waiting: CancellationToken,
 }
 
 impl ConversationActor {
@@ -93,6 +99,7 @@ impl ConversationActor {
             identity,
             activity: Activity::Resting,
             conversation: None,
+            paces: HashMap::new(),
             owned: false,
             dirty: false,
             looking_beside: false,
@@ -102,6 +109,7 @@ impl ConversationActor {
             outbox_timer: None,
             typing: None,
             stopping: false,
+            stop_waiting: CancellationToken::new(),
         }
     }
 
@@ -176,28 +184,31 @@ impl ConversationActor {
         self.deliver(context);
         let Loaded { conversation, inbox, calls } = *loaded;
         self.conversation = Some(conversation);
-        if self.dirty || self.stopping {
-            return self.advance(context);
+        // Decided even when a wake-up came during the look: wake-ups faster than looks must not keep it from ever acting.
+        if !self.stopping {
+            self.decide(inbox, calls, context);
         }
-        self.decide(inbox, calls, context);
+        self.advance(context);
     }
 
     /// Calls first (their answer is owed), then the turn.
     fn decide(&mut self, inbox: Vec<InboxMessage>, calls: Vec<store::OpenCall>, context: &mut Context<Self>) {
         let Some(conversation) = &self.conversation else { return };
+        let bot_must_wait = conversation.mode == Mode::Human || conversation.parked;
+        let retry_at = conversation.retry_at;
         let now = self.context().clock.now();
         if let Some(call) = calls.iter().find(|call| call.next_attempt_at <= now) {
             let call = call.clone();
             return self.make_call(call, context);
         }
         let next_call = calls.iter().map(|call| call.next_attempt_at).min();
-        if conversation.mode == Mode::Human || conversation.parked {
+        if bot_must_wait {
             return self.rest_until(next_call, context);
         }
-        if let Some(retry_at) = conversation.retry_at.filter(|at| *at > now) {
+        if let Some(retry_at) = retry_at.filter(|at| *at > now) {
             return self.rest_until(Some(next_call.map_or(retry_at, |call| call.min(retry_at))), context);
         }
-        let waiting: Vec<Waiting> = inbox.iter().map(waiting).collect();
+        let waiting = self.waiting(&inbox);
         match batching::decide(&waiting, now, &self.context().settings.timing) {
             Decision::Idle => self.rest_until(next_call, context),
             Decision::WaitUntil(at) => {
@@ -209,6 +220,23 @@ impl ConversationActor {
                 self.think(inbox, 0, context);
             }
         }
+    }
+
+    /// What batching asks of each message. Reading words takes time, so each is read once, and none when there are so
+    /// many that the turn runs anyway.
+    fn waiting(&mut self, inbox: &[InboxMessage]) -> Vec<Waiting> {
+        let full = inbox.len() >= self.context().settings.timing.max_batch;
+        self.paces.retain(|id, _| inbox.iter().any(|message| message.message_id == *id));
+        inbox
+            .iter()
+            .map(|message| Waiting {
+                received_at: message.received_at,
+                pace: match full {
+                    true => Pace::Normal,
+                    false => *self.paces.entry(message.message_id).or_insert_with(|| pace(message)),
+                },
+            })
+            .collect()
     }
 
     /// Nothing to do until `at`, or until woken; without `at` the actor leaves memory after a while.
@@ -317,14 +345,13 @@ async fn read(
     Ok(load)
 }
 
-fn waiting(message: &InboxMessage) -> Waiting {
+fn pace(message: &InboxMessage) -> Pace {
     let text = message.text.as_deref();
-    let pace = match batching::pace_of(&message.kind, text) {
+    match batching::pace_of(&message.kind, text) {
         Pace::Immediate => Pace::Immediate,
         _ if text.is_some_and(urgency::is_emergency) => Pace::Immediate,
         pace => pace,
-    };
-    Waiting { received_at: message.received_at, pace }
+    }
 }
 
 impl Actor for ConversationActor {
@@ -335,7 +362,7 @@ impl Handler<Wake> for ConversationActor {
     type Result = ();
 
     fn handle(&mut self, _: Wake, context: &mut Self::Context) {
-        fail::fail_point!("conversation::wake");
+        crate::crash_point!("conversation::wake");
         self.dirty = true;
         let handled =
             Handled { conversation: self.identity.conversation, generation: self.identity.generation };
@@ -356,6 +383,7 @@ impl Handler<Stop> for ConversationActor {
 
     fn handle(&mut self, _: Stop, context: &mut Self::Context) {
         self.stopping = true;
+        self.stop_waiting.cancel();
         self.cancel_timer(context);
         self.stop_typing(context);
         self.advance(context);

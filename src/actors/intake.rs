@@ -93,14 +93,14 @@ pub async fn run(
         let (batches, waiting): (Vec<_>, Vec<_>) =
             submissions.into_iter().map(|submission| (submission.batch, submission.done)).unzip();
         let merged = merge(batches);
-        fail::fail_point!("intake::before_commit");
+        crate::crash_point!("intake::before_commit");
         let started = Instant::now();
         let result = write_or_split(&pool, merged).await;
         metrics
             .intake_commit_seconds
             .with_label_values(&[] as &[&str])
             .observe(started.elapsed().as_secs_f64());
-        fail::fail_point!("intake::after_commit");
+        crate::crash_point!("intake::after_commit");
         let answer = match &result {
             Ok(outcome) => {
                 count(&metrics, outcome);

@@ -3,7 +3,7 @@
 
 use sqlx::PgPool;
 
-use super::builtin::normalise;
+use super::builtin::{self, normalise};
 use crate::dialogue::understanding::Passage;
 use crate::store::StoreError;
 use crate::store::ai::{self as store, FoundPassage};
@@ -15,9 +15,11 @@ pub const PASSAGES: i64 = 3;
 /// Terms of a question that are searched for; more only cost time.
 const MOST_TERMS: usize = 16;
 
-/// The words of a question worth searching for, normalised, each once, in order.
+/// The words of a question worth searching for, normalised, each once, in order. Reads no more than is understood:
+/// whoever sends a book holds up nobody else.
 pub fn terms(texts: &[String]) -> Vec<String> {
     let mut terms: Vec<String> = Vec::new();
+    let texts = builtin::readable(texts);
     let sentences = texts.iter().flat_map(|text| normalise::sentences(text));
     for word in sentences.flat_map(|sentence| sentence.words) {
         for part in word.norm.split(' ') {

@@ -28,7 +28,7 @@ pub enum StoreError {
     /// The database is away, out of connections, or gave up; trying again later helps.
     #[error("the database is unavailable")]
     Unavailable(#[source] sqlx::Error),
-    /// The data was refused (SQLSTATE class 22 or 23); trying the same again does not help.
+    /// The data was refused (SQLSTATE class 22, 23 or 54); trying the same again does not help.
     #[error("the database refused the data")]
     Refused(#[source] sqlx::Error),
     /// A stored value could not be read back as its type.
@@ -44,7 +44,8 @@ impl From<sqlx::Error> for StoreError {
         match &error {
             sqlx::Error::Database(database) => {
                 match database.code().as_deref().map(|code| &code[..2.min(code.len())]) {
-                    Some("22" | "23") => StoreError::Refused(error),
+                    // 54: larger than the database can hold, such as a value too long for its index.
+                    Some("22" | "23" | "54") => StoreError::Refused(error),
                     // 08 connection, 40 rollback (deadlock, serialization), 53 resources, 55 locks (also our lock_timeout),
                     // 57 operator intervention, 58 system
                     Some("08" | "40" | "53" | "55" | "57" | "58") => StoreError::Unavailable(error),

@@ -252,6 +252,9 @@ fn shown_text(kind: &str, content: &Value) -> Option<String> {
     }
 }
 
+/// Unix seconds of its first moment.
+const YEAR_2100: i64 = 4_102_444_800;
+
 /// Unix seconds as a string or number; now and then milliseconds.
 fn timestamp(value: &Value) -> Option<Timestamp> {
     let number: i64 = match value {
@@ -260,11 +263,13 @@ fn timestamp(value: &Value) -> Option<Timestamp> {
         _ => return None,
     };
     // Seconds pass 10^11 in the year 5138; milliseconds passed it in 1973.
-    if number.abs() >= 100_000_000_000 {
-        Timestamp::from_millisecond(number).ok()
+    let time = if number.abs() >= 100_000_000_000 {
+        Timestamp::from_millisecond(number).ok()?
     } else {
-        Timestamp::from_second(number).ok()
-    }
+        Timestamp::from_second(number).ok()?
+    };
+    // A time that nobody can have written at would keep the window open for good and overflow what is counted from it.
+    (0..YEAR_2100).contains(&time.as_second()).then_some(time)
 }
 
 fn string(value: &Value, key: &str) -> Option<String> {

@@ -19,4 +19,5 @@ mod embedded;
 mod notification;
 mod openapi;
 mod simulator;
+mod story;
 mod support;

@@ -95,9 +95,9 @@ impl ConversationActor {
         let client = self.context().case.clone();
         let body = call.body.clone();
         let asking = async move {
-            fail::fail_point!("call::before");
+            crate::crash_point!("call::before");
             let answer = ask(&client, body).await;
-            fail::fail_point!("call::after");
+            crate::crash_point!("call::after");
             answer
         };
         context.spawn(asking.into_actor(self).map(move |answered, actor, context| match answered {
@@ -129,7 +129,7 @@ impl ConversationActor {
             hand_over: outcome.hand_over,
         };
         let writing = async move {
-            fail::fail_point!("answer::before_commit");
+            crate::crash_point!("answer::before_commit");
             store::commit_answer(&channel.pool, &commit).await
         };
         context.wait(writing.into_actor(self).map(|written, actor, context| {

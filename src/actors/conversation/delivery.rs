@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use backon::Retryable;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use super::ConversationActor;
 use crate::actors::channel::ChannelContext;
@@ -45,7 +46,8 @@ impl ConversationActor {
         }
         self.delivering = true;
         self.deliver_again = false;
-        let lane = deliver_one(self.context().clone(), conversation, self.identity.epoch);
+        let stop = self.stop_waiting.clone();
+        let lane = deliver_one(self.context().clone(), conversation, self.identity.epoch, stop);
         context.spawn(lane.into_actor(self).map(|step, actor, context| {
             actor.delivering = false;
             match step {
@@ -79,6 +81,7 @@ async fn deliver_one(
     channel: Arc<ChannelContext>,
     conversation: Conversation,
     epoch: Epoch,
+    stop: CancellationToken,
 ) -> Result<Step, StoreError> {
     let id = conversation.conversation_id;
     // Looked at first without waiting for the number's turn: most of the time there is nothing to send.
@@ -86,7 +89,11 @@ async fn deliver_one(
     if !outbox::has_sendable(&channel.pool, id).await? {
         return Ok(Step::Done);
     }
-    if channel.sender.send(turn).await.is_err() || !channel.lease.is_valid() {
+    // Nothing is claimed yet: a stop need not wait until a paused number may send again (I10).
+    let Some(granted) = stop.run_until_cancelled(channel.sender.send(turn)).await else {
+        return Ok(Step::Done);
+    };
+    if granted.is_err() || !channel.lease.is_valid() {
         return Ok(Step::Later(Duration::from_secs(1)));
     }
     let asked = Instant::now();
@@ -95,9 +102,9 @@ async fn deliver_one(
         Claim::Later(wait) => return Ok(Step::Later(wait)),
         Claim::Empty => return Ok(Step::Done),
     };
-    fail::fail_point!("send::after_claim");
+    crate::crash_point!("send::after_claim");
     let settled = send(&channel, &conversation, &claimed, asked).await;
-    fail::fail_point!("send::before_record");
+    crate::crash_point!("send::before_record");
     // How a call ended must not be forgotten while this actor lives: it is written until the database takes it.
     (|| record(&channel, id, &claimed, settled.as_ref()))
         .retry(retry::until_it_works())

@@ -109,7 +109,7 @@ impl ConversationActor {
 
     /// Decides, and commits everything in one statement.
     fn commit(&mut self, batch: Vec<InboxMessage>, thought: Thought, context: &mut Context<Self>) {
-        fail::fail_point!("conversation::turn");
+        crate::crash_point!("conversation::turn");
         let Some(conversation) = &self.conversation else { return };
         let channel = self.context().clone();
         let (state, _) = DialogueState::from_json(&conversation.state);
@@ -153,9 +153,9 @@ impl ConversationActor {
         self.activity = Activity::Committing;
         let channel = self.context().clone();
         let writing = async move {
-            fail::fail_point!("turn::before_commit");
+            crate::crash_point!("turn::before_commit");
             let written = store::commit_turn(&channel.pool, &commit).await;
-            fail::fail_point!("turn::after_commit");
+            crate::crash_point!("turn::after_commit");
             written
         };
         context.wait(writing.into_actor(self).map(move |written, actor, context| {

@@ -41,7 +41,7 @@ pub fn understand(request: &UnderstandRequest) -> Understanding {
 
 /// [`understand`] with the scores, for the trace.
 pub fn read(request: &UnderstandRequest) -> Reading {
-    let texts = bounded(&request.texts);
+    let texts = readable(&request.texts);
     let text = texts.join("\n");
     let sentences = normalise::sentences(&text);
     let location = slots::place(&text);
@@ -105,7 +105,7 @@ fn has(scores: &[Scored], intent: Intent) -> bool {
 }
 
 /// The batch up to [`LONGEST_BATCH`] bytes, whole characters only.
-fn bounded(texts: &[String]) -> Vec<String> {
+pub(super) fn readable(texts: &[String]) -> Vec<String> {
     let mut left = LONGEST_BATCH;
     texts
         .iter()

@@ -70,7 +70,7 @@ pub(super) async fn start_takeover(
     };
     let started = takeover::start(&state.pool, &start).await?;
     metrics.takeover_cancelled.inc_by(started.cancelled);
-    fail::fail_point!("takeover::before_answer");
+    crate::crash_point!("takeover::before_answer");
     // The transaction has decided already; the wake-up only makes the actor drop its AI work.
     state.partitions.wake(conversation, "hint");
     let in_flight = wait_for_in_flight(&state, conversation).await?;

@@ -78,7 +78,7 @@ pub(super) async fn receive_webhook(
     if batch.rows() > 0 {
         state.intake.submit(batch).await.map_err(|refused| Problem::unavailable(refused.to_string()))?;
     }
-    fail::fail_point!("webhook::before_200");
+    crate::crash_point!("webhook::before_200");
     Ok(HttpResponse::Ok().finish())
 }
 

@@ -99,9 +99,12 @@ pub async fn claim(pool: &PgPool, id: ConversationId, epoch: Epoch) -> Result<Cl
 /// or this node's actor before a panic). Their outcome is unknown; their wait counts from the claim.
 pub async fn abandon_claims(pool: &PgPool, id: ConversationId, epoch: Epoch) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE gc_channel.messages SET status = 'unknown'
-         WHERE partition = $3 AND conversation_id = $1 AND direction = 'out' AND status = 'sending'
-           AND claim_epoch <= $2",
+        "UPDATE gc_channel.messages m
+         SET status = 'unknown',
+             next_attempt_at = CASE WHEN c.mode = 'human' AND m.origin = 'bot' THEN 'infinity'::timestamptz END
+         FROM gc_channel.conversations c
+         WHERE m.partition = $3 AND m.conversation_id = $1 AND m.direction = 'out' AND m.status = 'sending'
+           AND m.claim_epoch <= $2 AND c.conversation_id = m.conversation_id",
         id.0,
         epoch.0,
         PartitionId::of(id).as_i16()

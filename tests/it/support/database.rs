@@ -39,6 +39,13 @@ impl TestDatabase {
         let pool = store::connect(admin_to(&name), connections).await.expect("the fresh database answers");
         TestDatabase { pool, name }
     }
+
+    /// For another process that works on it.
+    pub fn url(&self) -> String {
+        let mut url = reqwest::Url::parse(&admin_url()).expect("an admin URL");
+        url.set_path(&self.name);
+        url.into()
+    }
 }
 
 impl Drop for TestDatabase {
@@ -60,14 +67,17 @@ impl Drop for TestDatabase {
     }
 }
 
-fn admin() -> PgConnectOptions {
-    let url = std::env::var(VARIABLE).unwrap_or_else(|_| {
+fn admin_url() -> String {
+    std::env::var(VARIABLE).unwrap_or_else(|_| {
         panic!(
             "{VARIABLE} is not set: give the URL of a PostgreSQL with pgvector where databases may be created, \
              such as postgres://postgres@127.0.0.1:5432/postgres"
         )
-    });
-    PgConnectOptions::from_str(&url)
+    })
+}
+
+fn admin() -> PgConnectOptions {
+    PgConnectOptions::from_str(&admin_url())
         .unwrap_or_else(|error| panic!("{VARIABLE} is not a database URL: {error}"))
 }
 

@@ -2,9 +2,13 @@
 //!
 //! - [`database`]: a fresh, migrated database a test
 //! - [`service`]: a service on a free port, and a client for it
+//! - [`office`], [`node_process`], [`checker`]: a node as a process of its own with Meta beside it, and the judge of both
 //! - [`dashboard`], [`other_services`]: a dashboard, and stand-ins for the services it calls
 
+pub mod checker;
 pub mod dashboard;
 pub mod database;
+pub mod node_process;
+pub mod office;
 pub mod other_services;
 pub mod service;

@@ -1,0 +1,150 @@
+//! The process is killed: at random moments under load, and once at every named step. Nothing is lost, nothing is done
+//! or told twice.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use reqwest::Method;
+use serde_json::json;
+
+use crate::support::office::{BROKEN_ROAD, Office};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kills_at_random_moments_lose_no_message_and_double_no_reply() {
+    const CITIZENS: usize = 20;
+    const KILLS: usize = 5;
+    let seed: u64 = rand::rng().random();
+    eprintln!("seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut office = Office::open().await;
+    for number in 0..CITIZENS {
+        office.citizen(&format!("warga{number}")).await;
+    }
+    for kill in 0..KILLS {
+        for number in (0..CITIZENS).skip(kill).step_by(KILLS) {
+            office.says(&format!("warga{number}"), BROKEN_ROAD).await;
+        }
+        // The moment is the point of the test: between the 200 and the reply, and around both.
+        tokio::time::sleep(Duration::from_millis(random.random_range(0..600))).await;
+        office.kill().await;
+        office.restart().await;
+    }
+    // A send that was under way at a kill is told of by a status, or, never made, is made after a minute.
+    office.let_a_minute_pass_for_unanswered_sends().await;
+    for number in 0..CITIZENS {
+        let replies = office.replies(&format!("warga{number}"), 1).await;
+        assert!(replies[0].text.contains("LAP-"), "{replies:?}, seed {seed}");
+    }
+    office.check().await;
+    for number in 0..CITIZENS {
+        assert_eq!(office.accepted(Some(&format!("warga{number}"))).await.len(), 1, "seed {seed}");
+    }
+    assert_eq!(office.count("SELECT count(*) FROM gc_case.complaints").await, CITIZENS as i64, "seed {seed}");
+    office.close().await;
+}
+
+/// Kills the process at `step` while one citizen is served, then starts it again.
+async fn survives_a_crash_at(step: &str) {
+    let mut office = Office::open_with(&[("FAILPOINTS", &format!("{step}=1*return"))]).await;
+    office.citizen("korban").await;
+    office.says("korban", BROKEN_ROAD).await;
+    let status = office.node_ends().await;
+    assert_eq!(status.code(), None, "{step} killed the process");
+    office.disarm();
+    office.restart().await;
+    if step == "send::after_claim" {
+        // The claim is on disk and the call was never made: only a minute without a status tells.
+        office.is_claimed_still("korban").await;
+        office.let_a_minute_pass_for_unanswered_sends().await;
+    }
+    let replies = office.replies("korban", 1).await;
+    assert!(replies[0].text.contains("LAP-"), "{step}: {replies:?}");
+    office.check().await;
+    assert_eq!(office.accepted(Some("korban")).await.len(), 1, "{step}");
+    assert_eq!(office.count("SELECT count(*) FROM gc_case.complaints").await, 1, "{step}");
+    office.close().await;
+}
+
+macro_rules! crash_sweep {
+    ($($name:ident: $step:literal,)*) => {
+        $(#[tokio::test]
+        async fn $name() {
+            survives_a_crash_at($step).await;
+        })*
+
+        /// The steps that are swept here, or elsewhere in this file.
+        const SWEPT: &[&str] = &[$($step,)* "takeover::before_answer"];
+    };
+}
+
+crash_sweep! {
+    a_crash_before_the_intake_commits_loses_nothing: "intake::before_commit",
+    a_crash_after_the_intake_committed_loses_nothing: "intake::after_commit",
+    a_crash_before_the_200_loses_nothing: "webhook::before_200",
+    a_crash_at_the_wake_up_loses_nothing: "conversation::wake",
+    a_crash_with_the_turn_decided_loses_nothing: "conversation::turn",
+    a_crash_before_the_turn_commits_loses_nothing: "turn::before_commit",
+    a_crash_after_the_turn_committed_loses_nothing: "turn::after_commit",
+    a_crash_before_the_call_loses_nothing: "call::before",
+    a_crash_between_the_call_and_its_answer_files_one_complaint: "call::after",
+    a_crash_before_the_answer_commits_files_one_complaint: "answer::before_commit",
+    a_crash_between_claim_and_send_sends_once: "send::after_claim",
+    a_crash_between_send_and_its_record_sends_once: "send::before_record",
+}
+
+#[test]
+fn every_crash_point_of_the_source_is_swept() {
+    let mut named = HashSet::new();
+    let mut folders = vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let source = std::fs::read_to_string(&path).unwrap();
+                let steps = source.split("crash_point!(\"").skip(1);
+                named.extend(steps.map(|rest| rest.split('"').next().unwrap().to_owned()));
+            }
+        }
+    }
+    let swept: HashSet<String> = SWEPT.iter().map(|step| (*step).to_owned()).collect();
+    assert_eq!(named, swept);
+}
+
+#[tokio::test]
+async fn a_crash_between_a_takeover_and_its_acknowledgement_leaves_it_taken_over() {
+    let mut office = Office::open_with(&[("FAILPOINTS", "takeover::before_answer=1*return")]).await;
+    office.citizen("dipegang").await;
+    office.says("dipegang", "halo").await;
+    office.replies("dipegang", 1).await;
+    office.is_quiet().await;
+    let id = office.conversation("dipegang").await;
+    let start = office
+        .http
+        .post(office.url("channel", &format!("/internal/takeover/{id}/start")))
+        .header("x-internal-api-key", crate::support::office::INTERNAL_KEY)
+        .json(&json!({"admin_id": "rina"}))
+        .send()
+        .await;
+    assert!(start.is_err(), "nobody acknowledged");
+    office.node_ends().await;
+    office.disarm();
+    office.restart().await;
+    let status = office.get("channel", &format!("/internal/takeover/{id}/status")).await;
+    assert_eq!((status["mode"].as_str(), status["admin_id"].as_str()), (Some("human"), Some("rina")));
+    office.says("dipegang", BROKEN_ROAD).await;
+    // The officer asks again, as anybody would, and gets the same session.
+    let again = office.post(&format!("/internal/takeover/{id}/start"), json!({"admin_id": "rina"})).await;
+    again.success(200);
+    office
+        .internal(Method::POST, "channel", &format!("/internal/takeover/{id}/end"), Some(json!({})))
+        .await
+        .success(204);
+    office.says("dipegang", BROKEN_ROAD).await;
+    office.replies("dipegang", 2).await;
+    office.check().await;
+    office.close().await;
+}

@@ -1,0 +1,11 @@
+//! What a citizen, an officer and an operator see of a whole node: a real process on a real database, beside a stand-in
+//! for Meta that judges what reached it. One file a theme; each test reads as a sentence.
+
+mod conversation;
+mod crashes;
+mod gate;
+mod meta_faults;
+mod odd_input;
+mod panics;
+mod stopping;
+mod takeover;
