@@ -1,6 +1,6 @@
 # Each target is a small script in scripts/; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run build test check sqlx bench clean
+.PHONY: help run build test check sqlx openapi bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -19,6 +19,9 @@ check: ## Run the quick checks: format, lints, licences, stale files
 
 sqlx: ## Renew .sqlx after a change of a query or a migration
 	@scripts/sqlx
+
+openapi: ## Renew docs/openapi and the dashboard's client after a change of a handler
+	@scripts/openapi
 
 bench: ## Measure, into target/bench/results.json
 	@scripts/bench

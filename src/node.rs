@@ -32,6 +32,7 @@ use crate::clock::Clock;
 use crate::config::secrets::Secrets;
 use crate::config::{Config, Environment};
 use crate::dialogue::turn::OfficeVoice;
+use crate::http::dashboard::office::{self, OfficeProfile};
 use crate::http::listener::Listening;
 use crate::ids::{Epoch, NodeId, PartitionId};
 use crate::metrics::Metrics;
@@ -133,9 +134,7 @@ impl Node {
         let first_password = admin_command::ensure_first_admin(&pool, &clock, &secrets.get("admin_password"))
             .await
             .context("the first account could not be made")?;
-        if config.environment == Environment::Development {
-            samples::load(&pool).await.context("the sample office could not be loaded")?;
-        }
+        load_office(config, &pool, &clock).await.context("the office could not be set up")?;
         let simulator = start_simulator(config, &clock).await?;
         let (epochs, lease) = background::acquire_leases(&pool, id, database.is_ours_alone()).await?;
         metrics.partitions_owned.with_label_values(&[] as &[&str]).set(epochs.len() as i64);
@@ -209,6 +208,25 @@ impl Node {
             simulator.stop().await;
         }
     }
+}
+
+/// The office's profile as the settings have it; in development with the made-up office's hours and documents.
+async fn load_office(config: &Config, pool: &sqlx::PgPool, clock: &Clock) -> anyhow::Result<()> {
+    let mut profile = OfficeProfile {
+        name: config.office.name.clone(),
+        time_zone: config.office.time_zone.clone(),
+        emergency_numbers: config.office.emergency_numbers.clone(),
+        address: None,
+        hours: Vec::new(),
+        holidays: Vec::new(),
+    };
+    if config.environment == Environment::Development {
+        let sample = samples::profile()?.office;
+        (profile.address, profile.hours) = (Some(sample.address), sample.hours);
+        samples::load(pool).await?;
+    }
+    office::ensure_profile(pool, clock, &profile).await?;
+    Ok(())
 }
 
 /// The simulator comes first: its address is the Graph API that the sender calls.

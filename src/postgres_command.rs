@@ -88,7 +88,7 @@ async fn run_command(
     let mut child = Command::new(program)
         .args(arguments)
         .env("DATABASE_URL", &url)
-        .env("GOVCONNECT_TEST_DATABASE_URL", &url)
+        .env("TEST_DATABASE_URL", &url)
         .kill_on_drop(true)
         .spawn()
         .with_context(|| format!("could not run {}", program.display()))?;

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::ai::chunking::DocumentKind;
 use crate::ai::service::{Document, put_document};
+use crate::http::dashboard::office::OpeningHours;
 use crate::store::{StoreError, ai as store};
 
 #[derive(RustEmbed)]
@@ -37,30 +38,12 @@ pub struct Sample {
     pub knowledge: Vec<Knowledge>,
 }
 
-/// What the office says of itself.
+/// What the office says of itself, beyond the settings.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Office {
-    pub name: String,
     pub address: String,
-    pub landmark: String,
-    /// Dates on which it is closed besides the weekly rest.
-    pub holidays: Vec<String>,
-    pub services: Vec<String>,
-    pub hours: Hours,
-}
-
-/// Opening hours a weekday, as they are told; "tutup" when closed.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Hours {
-    pub senin: String,
-    pub selasa: String,
-    pub rabu: String,
-    pub kamis: String,
-    pub jumat: String,
-    pub sabtu: String,
-    pub minggu: String,
+    pub hours: Vec<OpeningHours>,
 }
 
 /// One document of the sample.
@@ -131,7 +114,7 @@ mod tests {
     #[test]
     fn the_sample_is_whole() {
         let sample = profile().unwrap();
-        assert_eq!(sample.office.name, "Kantor Kelurahan Sukamaju");
+        assert_eq!(sample.office.hours.len(), 5);
         let listed: Vec<String> =
             sample.knowledge.iter().map(|entry| format!("knowledge/{}", entry.file)).collect();
         for path in &listed {
@@ -146,7 +129,8 @@ mod tests {
     fn the_hours_of_the_profile_are_those_of_the_document() {
         let hours = profile().unwrap().office.hours;
         let document = text("knowledge/jadwal-pelayanan.md").unwrap();
-        for told in [hours.senin, hours.kamis, hours.jumat] {
+        for hours in hours {
+            let told = format!("{}–{}", hours.from.replace(':', "."), hours.to.replace(':', "."));
             assert!(document.contains(&told), "{told}");
         }
     }

@@ -104,7 +104,10 @@ async function post(path: string, body: unknown): Promise<unknown> {
 
 /** A new citizen with a phone in the simulator. */
 export async function citizen(name: string): Promise<Citizen> {
-  return (await post("/control/citizens", { name })) as Citizen;
+  const phone = `62899${Math.floor(Math.random() * 1e8)
+    .toString()
+    .padStart(8, "0")}`;
+  return (await post("/control/citizens", { name, phone })) as Citizen;
 }
 
 /** What the citizen types on the simulator's phone. */

@@ -24,7 +24,7 @@ use super::channel::ChannelContext;
 use super::partition::{Handled, MayLeave, Partition};
 use super::sender::ShowTyping;
 use super::supervision;
-use crate::ai::builtin;
+use crate::ai::builtin::urgency;
 use crate::dialogue::batching::{self, Decision, Pace, Waiting};
 use crate::ids::{ConversationId, Epoch, MessageId};
 use crate::store::StoreError;
@@ -289,8 +289,13 @@ impl ConversationActor {
         supervision::deliver(&self.context().sender, shown);
         self.typing = Some(context.run_later(TYPING_RENEWAL, |actor, context| {
             actor.typing = None;
-            actor.dirty = true;
-            actor.advance(context);
+            if let Activity::Thinking(thinking) = &actor.activity {
+                let batch = thinking.batch().to_vec();
+                actor.show_typing(&batch, context);
+            } else {
+                actor.dirty = true;
+                actor.advance(context);
+            }
         }));
     }
 
@@ -310,6 +315,10 @@ impl ConversationActor {
     fn store_failed(&mut self, error: &StoreError, context: &mut Context<Self>) {
         let cause = std::error::Error::source(error).map(ToString::to_string);
         tracing::warn!(conversation.id = %self.identity.conversation, %error, cause, "the store failed a conversation");
+        self.look_again_soon(context);
+    }
+
+    fn look_again_soon(&mut self, context: &mut Context<Self>) {
         if self.stopping {
             return self.stop_if_quiet(context);
         }
@@ -340,7 +349,7 @@ fn pace(message: &InboxMessage) -> Pace {
     let text = message.text.as_deref();
     match batching::pace_of(&message.kind, text) {
         Pace::Immediate => Pace::Immediate,
-        _ if text.is_some_and(builtin::is_emergency) => Pace::Immediate,
+        _ if text.is_some_and(urgency::is_emergency) => Pace::Immediate,
         pace => pace,
     }
 }
@@ -361,7 +370,10 @@ impl Handler<Wake> for ConversationActor {
             // The partition is gone or flooded; it would never wake this actor again, so make room for a new one.
             return context.stop();
         }
-        self.deliver(context);
+        if !matches!(self.activity, Activity::Resting) {
+            // The look that this wake-up asks for may have to wait; what an officer wrote need not.
+            self.deliver(context);
+        }
         self.advance(context);
     }
 }

@@ -170,7 +170,7 @@ mod tests {
     async fn a_panic_is_seen_by_the_watcher_and_does_not_touch_the_neighbour() {
         let metrics = Metrics::new().unwrap();
         let (sender, receiver) = oneshot::channel();
-        let fragile = spawn("fragile", &metrics, Fragile, move |ended| drop(sender.send(ended)));
+        let fragile = spawn("fragile", &metrics, Fragile, move |ended| sender.send(ended).unwrap());
         let neighbour = spawn("fragile", &metrics, Fragile, |_| {});
         assert!(deliver(&fragile, Break));
         assert_eq!(receiver.await.unwrap(), Ended::Panicked);

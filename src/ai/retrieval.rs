@@ -62,7 +62,7 @@ pub fn fitting(found: &[FoundPassage]) -> Vec<Passage> {
 #[rustfmt::skip]
 const STOP_WORDS: &[&str] = &[
     "yang", "di", "ke", "dari", "dan", "atau", "untuk", "dengan", "pada", "adalah", "ini", "itu", "saya", "kami", "kita", "anda", "dia", "mereka", "bapak", "ibu", "kakak", "mas", "mbak", "bang", "admin",
-    "apa", "apakah", "berapa", "bagaimana", "kapan", "kenapa", "siapa", "mana", "saja", "ya", "dong", "sih", "nih", "deh", "kok", "kah", "lah", "tolong", "mohon", "maaf", "permisi", "halo", "selamat", "pagi", "siang", "sore", "malam",
+    "apa", "apakah", "berapa", "bagaimana", "cara", "kapan", "kenapa", "siapa", "mana", "saja", "ya", "dong", "sih", "nih", "deh", "kok", "kah", "lah", "tolong", "mohon", "maaf", "permisi", "halo", "selamat", "pagi", "siang", "sore", "malam",
     "assalamualaikum", "alaikum", "wr", "wb", "mau", "ingin", "akan", "bisa", "boleh", "harus", "perlu", "tidak", "belum", "sudah", "ada", "jika", "kalau", "supaya", "agar", "karena", "tapi", "juga", "lagi", "sekali", "sangat",
     "tanya", "info", "tahu", "kasih", "terima", "ok", "baik", "oh", "eh", "omong", "sekalian", "dulu", "nanti", "tentang", "soal", "mengenai", "terkait", "seperti", "sama", "dalam", "oleh", "buat", "membuat", "urus", "mengurus",
     "cari", "minta", "gara", "kira", "tuh", "mulai", "punya", "orang", "semua", "para", "hal", "begitu", "banyak", "lain", "jadi", "yaitu", "secara", "lewat", "pakai", "dapat", "pun", "kan", "aja", "biasa", "sebagai", "tersebut", "warga",
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn questions_become_terms() {
         for (question, expected) in [
-            ("Gmn cara bikin KTP yg ilang ya min?", vec!["cara", "ktp", "ilang"]),
+            ("Gmn cara bikin KTP yg ilang ya min?", vec!["ktp", "ilang"]),
             ("jam buka kantornya", vec!["jam", "buka", "kantor"]),
             ("apa itu?", vec![]),
             ("ktp KTP k.t.p", vec!["ktp"]),

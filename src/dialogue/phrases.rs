@@ -160,6 +160,15 @@ pub fn hand_over(language: Language) -> String {
     )
 }
 
+/// A filed complaint is to be changed.
+pub fn changed_by_officer(language: Language) -> String {
+    either(
+        language,
+        "Baik, perubahan laporan ini kami teruskan ke petugas. Petugas akan membalas di sini.",
+        "We are passing the change of your report to an officer, who will reply here.",
+    )
+}
+
 /// The draft was dropped.
 pub fn draft_dropped(language: Language) -> String {
     either(language, "Baik, laporan tidak jadi dikirim.", "The report will not be sent.")
@@ -280,6 +289,7 @@ mod tests {
             no_complaints(language),
             status_unavailable(language),
             hand_over(language),
+            changed_by_officer(language),
             draft_dropped(language),
             confirm_cancel(language, lap),
             nothing_to_cancel(language),

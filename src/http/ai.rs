@@ -1,8 +1,6 @@
 //! The AI service over HTTP: a dry run of understanding with its trace, search, documents in and out, and what is held
 //! of a person. Handlers read, call [`AiService`] and answer; they never log what was written.
 
-use std::sync::Arc;
-
 use actix_web::http::StatusCode;
 use actix_web::middleware::from_fn;
 use actix_web::{HttpResponse, delete, get, post, web};
@@ -17,7 +15,6 @@ use super::common::{not_blank, store_failure};
 use super::extract::{ApiJson, ApiPath};
 use super::guard::require_internal_key;
 use super::listener::Service;
-use super::methods::only;
 use super::problem::Problem;
 use crate::ai::chunking::DocumentKind;
 use crate::ai::retrieval::THRESHOLD;
@@ -31,24 +28,12 @@ const DEFAULT_LIMIT: u32 = 5;
 
 /// The AI service for a listener.
 pub fn service(ai: AiService) -> Service {
-    let state = web::Data::new(ai);
-    Service {
-        state: Arc::new(move |config| {
-            config.app_data(state.clone());
-        }),
-        ..description()
-    }
+    description().with_state(ai)
 }
 
 /// The service without state: enough for its OpenAPI document.
 pub fn description() -> Service {
-    Service {
-        name: "ai",
-        description: "Understands citizens' messages and answers from the office's documents.",
-        routes,
-        state: Arc::new(|_| {}),
-        pages: |_| {},
-    }
+    Service::new("ai", "Understands citizens' messages and answers from the office's documents.", routes)
 }
 
 /// Registers the documented handlers.
@@ -62,15 +47,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
             .service(get_document)
             .service(delete_document)
             .service(get_person)
-            .service(erase_person)
-            .map(|scope| {
-                scope
-                    .service(only("/process-message", "POST"))
-                    .service(only("/knowledge/search", "POST"))
-                    .service(only("/documents/process", "POST"))
-                    .service(only("/documents/{source_id}", "GET, DELETE"))
-                    .service(only("/people/{person_id}", "GET, DELETE"))
-            }),
+            .service(erase_person),
     );
 }
 

@@ -1,18 +1,21 @@
 //! The channel service, port 3001: the webhook, and the internal API of messages, conversations and takeover.
 
+mod conversations;
 mod messages;
+mod people;
 mod takeover;
 mod webhook;
 
-use std::sync::Arc;
+use std::str::FromStr;
 
 use actix_web::middleware::from_fn;
-use actix_web::web;
+use jiff::Timestamp;
 use secrecy::SecretString;
 use sqlx::PgPool;
 use utoipa_actix_web::scope;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::common::cursor;
 use super::guard::require_internal_key;
 use super::listener::Service;
 use super::problem::Problem;
@@ -20,6 +23,7 @@ use crate::actors::channel::Partitions;
 use crate::actors::intake::Intake;
 use crate::ids::ConversationId;
 use crate::store::channel::listing;
+use crate::store::page::Cursor;
 use crate::whatsapp::signature::Verifier;
 
 /// What the handlers work with.
@@ -35,40 +39,28 @@ pub struct ChannelState {
 
 /// The service with its state.
 pub fn service(state: ChannelState) -> Service {
-    let state = web::Data::new(state);
-    Service {
-        state: Arc::new(move |config| {
-            config.app_data(state.clone());
-        }),
-        ..description()
-    }
+    description().with_state(state)
 }
 
 /// The service without state: enough for its OpenAPI document.
 pub fn description() -> Service {
-    Service {
-        name: "channel",
-        description: "WhatsApp webhook, conversations, sending and takeover",
-        routes,
-        state: Arc::new(|_| {}),
-        pages: |_| {},
-    }
+    Service::new("channel", "WhatsApp webhook, conversations, sending and takeover", routes)
 }
 
 fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(webhook::verify).service(webhook::receive).service(
+    config.service(webhook::verify_webhook).service(webhook::receive_webhook).service(
         scope::scope("/internal")
             .wrap(from_fn(require_internal_key))
-            .service(messages::send)
-            .service(messages::list)
-            .service(messages::conversations)
-            .service(messages::retry)
-            .service(messages::parked_updates)
-            .service(messages::person)
-            .service(messages::erase_person)
-            .service(takeover::start)
-            .service(takeover::end)
-            .service(takeover::status),
+            .service(messages::send_message)
+            .service(messages::list_messages)
+            .service(conversations::list_conversations)
+            .service(conversations::retry_conversation)
+            .service(conversations::list_parked_updates)
+            .service(people::get_person)
+            .service(people::erase_person)
+            .service(takeover::start_takeover)
+            .service(takeover::end_takeover)
+            .service(takeover::takeover_status),
     );
 }
 
@@ -91,4 +83,16 @@ async fn find_conversation(pool: &PgPool, id: &str) -> Result<ConversationId, Pr
             .kind("several-conversations")
             .with("candidates", candidates.iter().map(ToString::to_string).collect::<Vec<_>>())),
     }
+}
+
+/// The cursor after a row.
+fn encode(at: Timestamp, id: impl ToString) -> String {
+    Cursor { created_at: at, id: id.to_string() }.to_string()
+}
+
+/// A cursor's time and id; 422 when it is not one of this list.
+fn cursor_id<T: FromStr>(text: Option<&str>) -> Result<Option<(Timestamp, T)>, Problem> {
+    let Some(cursor) = cursor(text)? else { return Ok(None) };
+    let id = cursor.id.parse().map_err(|_| Problem::field("cursor", "is not a cursor of this list"))?;
+    Ok(Some((cursor.created_at, id)))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
-use actix_web::{App, HttpResponse, HttpServer, web};
+use actix_web::{App, HttpServer, web};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa_actix_web::AppExt;
@@ -17,6 +17,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use super::extract::BodyLimit;
 use super::guard::{InternalKeys, ServiceName, observe};
 use super::health::{self, Readiness};
+use super::methods::{KnownPaths, nothing_here};
 use crate::metrics::Metrics;
 
 /// What a service adds to its listener.
@@ -32,6 +33,28 @@ pub struct Service {
     pub state: Arc<dyn Fn(&mut web::ServiceConfig) + Send + Sync>,
     /// Routes outside OpenAPI (web pages, catch-alls), registered last.
     pub pages: fn(&mut web::ServiceConfig),
+}
+
+impl Service {
+    /// A service without state or pages: enough for its OpenAPI document.
+    pub fn new(name: &'static str, description: &'static str, routes: fn(&mut ServiceConfig<'_>)) -> Self {
+        Service { name, description, routes, state: Arc::new(|_| {}), pages: |_| {} }
+    }
+
+    /// With what its handlers take as `web::Data<T>`.
+    pub fn with_state<T: Send + Sync + 'static>(mut self, state: T) -> Self {
+        let state = web::Data::new(state);
+        self.state = Arc::new(move |config| {
+            config.app_data(state.clone());
+        });
+        self
+    }
+
+    /// With routes outside OpenAPI.
+    pub fn with_pages(mut self, pages: fn(&mut web::ServiceConfig)) -> Self {
+        self.pages = pages;
+        self
+    }
 }
 
 /// What all listeners of a node share.
@@ -83,16 +106,18 @@ pub fn listen(
             .configure(service.routes)
             .split_for_parts();
         let state = service.state.clone();
+        let known_paths = web::Data::new(KnownPaths::of(&api));
         app.app_data(shared.keys.clone())
             .app_data(shared.metrics.clone())
             .app_data(shared.readiness.clone())
             .app_data(shared.body_limit)
             .app_data(ServiceName(service.name))
+            .app_data(known_paths)
             .configure(move |config| state(config))
             .configure(health::routes)
             .service(SwaggerUi::new("/docs/{_:.*}").url("/openapi.json", api))
             .configure(service.pages)
-            .default_service(web::to(HttpResponse::NotFound))
+            .default_service(web::to(nothing_here))
             .wrap(from_fn(observe))
     })
     .workers(workers)

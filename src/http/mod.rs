@@ -4,7 +4,7 @@
 //! - [`guard`]: request ids, logging, metrics, the internal key
 //! - [`channel`], [`ai`], [`case`], [`notification`], [`dashboard`]: the services
 //! - [`common`]: keys, versions and cursors of requests; the store's failures
-//! - [`methods`]: 405 for methods a path does not take
+//! - [`methods`]: what answers when no handler does: 404, or 405 with what the path takes
 //! - [`extract`]: bodies, queries and paths become domain types
 //! - [`problem`]: every error in one shape (RFC 9457)
 //! - [`health`]: `/health`, `/ready`, `/metrics`

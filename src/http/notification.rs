@@ -3,9 +3,6 @@
 //! It records only. Nothing here or below it sends a message, and a notification stays `queued` until whoever delivers
 //! says otherwise through `PUT …/status`.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use actix_web::middleware::from_fn;
 use actix_web::{HttpRequest, HttpResponse, delete, get, post, put, web};
 use garde::Validate;
@@ -13,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::PgPool;
+use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::scope;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -22,7 +20,6 @@ use super::common::{DEFAULT_LIMIT, MAX_LIMIT, cursor, idempotency_key, not_blank
 use super::extract::{ApiJson, ApiPath, ApiQuery};
 use super::guard::require_internal_key;
 use super::listener::Service;
-use super::methods::only;
 use super::problem::Problem;
 use crate::clock::Clock;
 use crate::complaint::limits;
@@ -41,24 +38,16 @@ pub struct NotificationState {
 
 /// The notification service for a listener.
 pub fn service(state: NotificationState) -> Service {
-    let state = web::Data::new(state);
-    Service {
-        state: Arc::new(move |config| {
-            config.app_data(state.clone());
-        }),
-        ..description()
-    }
+    description().with_state(state)
 }
 
 /// The service without state: enough for its OpenAPI document.
 pub fn description() -> Service {
-    Service {
-        name: "notification",
-        description: "What is to be told to citizens outside a conversation, and how far it got.",
+    Service::new(
+        "notification",
+        "What is to be told to citizens outside a conversation, and how far it got.",
         routes,
-        state: Arc::new(|_| {}),
-        pages: |_| {},
-    }
+    )
 }
 
 /// Registers the documented handlers.
@@ -71,14 +60,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
             .service(set_notification_status)
             .service(get_notification)
             .service(get_person)
-            .service(erase_person)
-            .map(|scope| {
-                scope
-                    .service(only("/notifications", "GET, POST"))
-                    .service(only("/notifications/{id}", "GET"))
-                    .service(only("/notifications/{id}/status", "PUT"))
-                    .service(only("/people/{person_id}", "GET, DELETE"))
-            }),
+            .service(erase_person),
     );
 }
 

@@ -29,7 +29,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 
 async fn list(shared: State) -> Answer {
     shared.with_world(|world| {
-        let citizens: Vec<&Citizen> = world.people.all().collect();
+        let citizens = world.people.all();
         Ok(HttpResponse::Ok().json(json!({ "citizens": citizens })))
     })
 }

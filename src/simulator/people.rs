@@ -24,6 +24,9 @@ pub(super) struct Citizen {
     pub username: Option<String>,
     /// Off: messages get as far as `sent`.
     pub online: bool,
+    /// Grows with each citizen, so that lists keep their order.
+    #[serde(skip)]
+    joined: usize,
     /// By phone number id of the office.
     #[serde(skip)]
     pub chats: BTreeMap<String, Chat>,
@@ -175,14 +178,18 @@ impl People {
                 bsuid: owned(bsuid),
                 username: owned(username),
                 online: true,
+                joined: 0,
                 chats: BTreeMap::new(),
             });
         }
         people
     }
 
-    pub fn all(&self) -> impl Iterator<Item = &Citizen> {
-        self.citizens.values()
+    /// Everybody, in the order of their introduction.
+    pub fn all(&self) -> Vec<&Citizen> {
+        let mut citizens: Vec<&Citizen> = self.citizens.values().collect();
+        citizens.sort_unstable_by_key(|citizen| citizen.joined);
+        citizens
     }
 
     pub fn get(&self, id: &str) -> Option<&Citizen> {
@@ -242,13 +249,22 @@ impl People {
         if self.citizens.contains_key(&id) {
             return refuse("id", "belongs to another citizen");
         }
-        let citizen =
-            Citizen { id: id.clone(), name, phone, bsuid, username, online: true, chats: BTreeMap::new() };
+        let citizen = Citizen {
+            id: id.clone(),
+            name,
+            phone,
+            bsuid,
+            username,
+            online: true,
+            joined: 0,
+            chats: BTreeMap::new(),
+        };
         self.insert(citizen);
         self.citizens.get(&id).ok_or(NotIntroduced { field: "id", reason: "was lost".to_owned() })
     }
 
-    fn insert(&mut self, citizen: Citizen) {
+    fn insert(&mut self, mut citizen: Citizen) {
+        citizen.joined = self.citizens.len();
         if let Some(phone) = &citizen.phone {
             self.by_phone.insert(phone.clone(), citizen.id.clone());
         }

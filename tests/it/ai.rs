@@ -217,7 +217,7 @@ async fn the_actor_understands_within_its_deadline_and_stops_when_nobody_waits()
     while let Some(connection) = database.pool.try_acquire() {
         held.push(connection);
     }
-    while held.len() < 8 {
+    while held.len() < database.pool.options().get_max_connections() as usize {
         held.push(database.pool.acquire().await.unwrap());
     }
     let hurried = spawn(AiService::new(database.pool.clone(), Duration::from_millis(50)), 1);

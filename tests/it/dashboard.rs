@@ -68,10 +68,10 @@ fn complaint(number: u32, status: &str) -> Value {
     })
 }
 
-fn conversation(mode: &str, holder: Option<&str>, parked: bool) -> Value {
+fn conversation(holder: Option<&str>, waiting_since: Option<&str>, parked: Option<&str>) -> Value {
     json!({
         "conversation_id": Uuid::now_v7(), "person_id": Uuid::now_v7(), "wa_user_id": "6281200000001",
-        "display_name": "Ibu Siti", "mode": mode, "holder": holder, "last_message_at": NOW, "last_text": "Halo",
+        "display_name": "Ibu Siti", "mode": if holder.is_some() { "human" } else { "bot" }, "holder": holder, "waiting_since": waiting_since, "last_message_at": NOW, "last_text": "Halo",
         "unprocessed": 0, "parked": parked,
     })
 }
@@ -281,7 +281,7 @@ async fn forged_and_altered_tokens_are_refused() {
 async fn every_route_asks_every_role_for_what_the_table_says() {
     let office = Office::open().await;
     office.others.world.add_complaint(complaint(1, "baru"));
-    let talk = conversation("bot", None, false);
+    let talk = conversation(None, None, None);
     office.others.world.add_conversation(talk.clone());
     for role in Role::iter() {
         let name = format!("an.{role}");
@@ -334,10 +334,10 @@ async fn complaints_and_conversations_come_from_their_services() {
     for (number, status) in [(1, "baru"), (2, "diproses"), (3, "selesai")] {
         world.add_complaint(complaint(number, status));
     }
-    let talk = conversation("human", Some("Budi"), false);
+    let talk = conversation(Some("Budi"), Some(NOW), None);
     world.add_conversation(talk.clone());
-    world.add_conversation(conversation("human", None, false));
-    world.add_conversation(conversation("bot", None, true));
+    world.add_conversation(conversation(None, Some(NOW), None));
+    world.add_conversation(conversation(None, None, Some("turn failed")));
     world.add_message(json!({
         "conversation_id": talk["conversation_id"], "message_id": Uuid::now_v7(), "direction": "in", "kind": "text",
         "text": "Saya mau lapor", "origin": null, "status": null, "timestamp": NOW, "wamid": "wamid.1",
@@ -416,7 +416,7 @@ async fn answers_carry_the_security_headers_and_secure_cookies_behind_tls() {
     }
     assert_eq!(browser.get("/api/session").await.headers["cache-control"], "no-store");
 
-    let response = reqwest::Client::builder()
+    let response = govconnect::http_client::builder(std::time::Duration::from_secs(30))
         .build()
         .unwrap()
         .post(format!("{}/api/session", office.dashboard.base))
@@ -468,7 +468,7 @@ async fn the_office_profile_is_stored_once_and_needs_the_internal_key() {
     ensure_profile(pool, &office.clock, &profile("Kantor Kelurahan Sukamaju")).await.unwrap();
     ensure_profile(pool, &office.clock, &profile("Another name")).await.unwrap();
     let url = format!("{}/internal/office", office.dashboard.base);
-    let client = reqwest::Client::builder().build().unwrap();
+    let client = govconnect::http_client::builder(std::time::Duration::from_secs(30)).build().unwrap();
     assert_eq!(client.get(&url).send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
     let key = other_services::INTERNAL_KEY;
     let answer: Value =

@@ -6,6 +6,7 @@ import type { components, paths } from "./schema";
 
 export type Session = components["schemas"]["SessionView"];
 export type Complaint = components["schemas"]["Complaint"];
+export type ComplaintUpdate = components["schemas"]["ComplaintUpdate"];
 export type Conversation = components["schemas"]["Conversation"];
 export type Message = components["schemas"]["Message"];
 
@@ -54,6 +55,13 @@ export const api = {
   complaint: (complaint_id: string, signal?: AbortSignal) =>
     unwrap(
       client.GET("/api/complaints/{complaint_id}", {
+        params: { path: { complaint_id } },
+        signal: signal ?? null,
+      }),
+    ),
+  complaintUpdates: (complaint_id: string, signal?: AbortSignal) =>
+    unwrap(
+      client.GET("/api/complaints/{complaint_id}/updates", {
         params: { path: { complaint_id } },
         signal: signal ?? null,
       }),

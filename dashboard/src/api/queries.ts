@@ -66,6 +66,13 @@ export const complaintQuery = (complaintId: string) =>
     refetchInterval: 10 * SECOND,
   });
 
+export const complaintUpdatesQuery = (complaintId: string) =>
+  queryOptions({
+    queryKey: ["complaints", "updates", complaintId],
+    queryFn: ({ signal }) => api.complaintUpdates(complaintId, signal),
+    refetchInterval: 10 * SECOND,
+  });
+
 export const conversationsQuery = infiniteQueryOptions({
   queryKey: ["conversations"],
   queryFn: ({ pageParam, signal }) => api.conversations(pageParam, signal),

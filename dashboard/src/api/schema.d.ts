@@ -35,6 +35,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/complaints/{complaint_id}/updates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What has become of a complaint, oldest first. */
+        get: operations["list_complaint_updates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/conversations": {
         parameters: {
             query?: never;
@@ -240,6 +257,24 @@ export interface components {
             /** @description `null`: there are no more. */
             next_cursor: string | null;
         };
+        /** @description One change of a complaint. */
+        ComplaintUpdate: {
+            /** @description `citizen`, `officer` or `service`. */
+            actor_kind: string;
+            /** Format: date-time */
+            created_at: string;
+            from_status: string | null;
+            note: string | null;
+            to_status: string;
+            /** Format: uuid */
+            update_id: string;
+            /** @description `public` notes were told to the citizen, `internal` ones were not. */
+            visibility: string;
+        };
+        /** @description The history of a complaint. */
+        ComplaintUpdateList: {
+            items: components["schemas"]["ComplaintUpdate"][];
+        };
         /** @description A citizen talking with the office. */
         Conversation: {
             /** Format: uuid */
@@ -253,8 +288,8 @@ export interface components {
             last_text: string | null;
             /** @description `bot`, or `human` while an officer answers. */
             mode: string;
-            /** @description The bot gave up; a person has to look. */
-            parked: boolean;
+            /** @description Why the bot gave up, when it did; a person has to look. */
+            parked: string | null;
             /** Format: uuid */
             person_id: string;
             /**
@@ -263,6 +298,11 @@ export interface components {
              */
             unprocessed: number;
             wa_user_id: string | null;
+            /**
+             * Format: date-time
+             * @description Since when a person is wanted.
+             */
+            waiting_since: string | null;
         };
         /** @description Conversations by who has to act. */
         ConversationFigures: {
@@ -274,7 +314,7 @@ export interface components {
             more: boolean;
             /** @description The bot gave up. */
             parked: number;
-            /** @description Wait for an officer: handed over and held by nobody. */
+            /** @description Wait for an officer: a person is wanted and nobody holds them. */
             waiting: number;
         };
         /** @description A page of conversations, the one with the latest message first. */
@@ -324,7 +364,7 @@ export interface components {
             message_id: string;
             /** @description Who wrote an outbound message: `bot`, `officer` or `notification`. */
             origin: string | null;
-            /** @description How far an outbound message got: `queued`, `sent`, `delivered`, `read`, `failed`, `cancelled` … */
+            /** @description How far an outbound message got: `queued`, `sending`, `sent`, `delivered`, `read`, `failed`, `cancelled` … */
             status: string | null;
             text: string | null;
             /** Format: date-time */
@@ -511,6 +551,44 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Complaint"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_complaint_updates: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `LAP-YYYYMMDD-NNN` */
+                complaint_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComplaintUpdateList"];
                 };
             };
             404: {

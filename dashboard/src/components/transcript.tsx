@@ -133,7 +133,7 @@ function Bubble({ message, continues }: { message: Message; continues: boolean }
 
 const ICONS = {
   queued: Clock,
-  claimed: Clock,
+  sending: Clock,
   sent: Check,
   delivered: CheckCheck,
   read: CheckCheck,

@@ -3,12 +3,12 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import { ArrowLeft, FileQuestion, MapPin, MessagesSquare } from "lucide-react";
 import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
-import type { Complaint } from "../api/client";
+import type { Complaint, ComplaintUpdate } from "../api/client";
 import { ApiError } from "../api/problem";
-import { complaintQuery } from "../api/queries";
-import { StatusBadge, UrgentBadge, useCategoryName } from "../components/badges";
+import { complaintQuery, complaintUpdatesQuery } from "../api/queries";
+import { Pill, StatusBadge, UrgentBadge, useCategoryName } from "../components/badges";
 import { buttonClass, Empty, Failure, PageTitle, Skeleton, Stale } from "../components/ui";
-import { dateTime, phoneNumber } from "../lib/format";
+import { dateTime, humanized, phoneNumber } from "../lib/format";
 import { useZoned } from "../lib/hooks";
 
 const route = getRouteApi("/frame/complaints/$complaintId");
@@ -30,7 +30,10 @@ export function ComplaintPage() {
       <PageTitle title={complaintId} />
       {complaint.data && complaint.error ? <Stale error={complaint.error} /> : null}
       {complaint.data ? (
-        <Details complaint={complaint.data} />
+        <>
+          <Details complaint={complaint.data} />
+          <History complaintId={complaintId} />
+        </>
       ) : (
         <section className="card">
           {missing ? (
@@ -105,6 +108,58 @@ function Details({ complaint }: { complaint: Complaint }) {
         </div>
       ) : null}
     </article>
+  );
+}
+
+function History({ complaintId }: { complaintId: string }) {
+  const { t } = useTranslation();
+  const updates = useQuery(complaintUpdatesQuery(complaintId));
+  return (
+    <section className="card p-5 sm:p-6" aria-labelledby="history">
+      <h2 id="history" className="mb-4 font-semibold text-lg">
+        {t("complaint.history")}
+      </h2>
+      {updates.data ? (
+        <ol className="grid gap-5 border-line border-l pl-5">
+          {updates.data.items.map((update) => (
+            <Update key={update.update_id} update={update} />
+          ))}
+        </ol>
+      ) : updates.error ? (
+        <Failure error={updates.error} retry={() => void updates.refetch()} />
+      ) : (
+        <Skeleton rows={2} className="p-0" />
+      )}
+    </section>
+  );
+}
+
+function Update({ update }: { update: ComplaintUpdate }) {
+  const { t } = useTranslation();
+  const zoned = useZoned();
+  const status = t(`status.${update.to_status}`, { defaultValue: humanized(update.to_status) });
+  const words =
+    update.from_status === null
+      ? t("complaint.filed")
+      : update.from_status === update.to_status
+        ? t("complaint.edited")
+        : t("complaint.changedTo", { status });
+  return (
+    <li className="relative">
+      <span
+        className="absolute top-1.5 -left-[1.6rem] size-2.5 rounded-full border-2 border-surface bg-accent"
+        aria-hidden="true"
+      />
+      <p className="flex flex-wrap items-center gap-x-2 gap-y-1 font-medium">
+        {words}
+        {update.visibility === "internal" ? <Pill tone="warn">{t("complaint.internal")}</Pill> : null}
+      </p>
+      {update.note ? <p className="mt-0.5 whitespace-pre-wrap">{update.note}</p> : null}
+      <p className="mt-0.5 text-sm text-soft">
+        {t(`complaint.by.${update.actor_kind}`, { defaultValue: humanized(update.actor_kind) })} ·{" "}
+        <time dateTime={update.created_at}>{dateTime(update.created_at, zoned)}</time>
+      </p>
+    </li>
   );
 }
 

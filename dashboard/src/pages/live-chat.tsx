@@ -98,12 +98,12 @@ function ModePills({ conversation }: { conversation: Conversation }) {
   return (
     <>
       {conversation.parked ? <Pill tone="bad">{t("chat.parked")}</Pill> : null}
-      {conversation.mode === "bot" ? (
-        <Pill tone="plain">{t("chat.bot")}</Pill>
-      ) : conversation.holder ? (
+      {conversation.holder ? (
         <Pill tone="note">{t("chat.heldBy", { name: conversation.holder })}</Pill>
-      ) : (
+      ) : conversation.waiting_since ? (
         <Pill tone="warn">{t("chat.waiting")}</Pill>
+      ) : (
+        <Pill tone="plain">{t("chat.bot")}</Pill>
       )}
     </>
   );

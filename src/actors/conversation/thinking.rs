@@ -32,6 +32,13 @@ pub(super) struct Thinking {
     restarts: u32,
 }
 
+impl Thinking {
+    /// The messages it is about.
+    pub(super) fn batch(&self) -> &[InboxMessage] {
+        &self.batch
+    }
+}
+
 /// What thinking brought.
 struct Thought {
     understanding: Understanding,
@@ -141,8 +148,7 @@ impl ConversationActor {
     fn write_turn(&mut self, commit: TurnCommit, outcome: &'static str, context: &mut Context<Self>) {
         if !self.context().lease.is_valid() {
             tracing::warn!(conversation.id = %self.identity.conversation, "turn dropped: the lease has run out");
-            self.dirty = true;
-            return self.store_failed(&StoreError::Corrupt("lease".into()), context);
+            return self.look_again_soon(context);
         }
         self.activity = Activity::Committing;
         let channel = self.context().clone();

@@ -208,6 +208,9 @@ fn complaint(sentence: &Sentence, matter: &Sentence, context: Context, status: f
 }
 
 fn knowledge(sentence: &Sentence, status: f32, complaint: f32) -> f32 {
+    if sentence.has("apa kabar") {
+        return 0.0;
+    }
     let question = asks(sentence) || sentence.asked;
     let mut score = 0.0_f32;
     if sentence.has_any(HOW_TO_REPORT) {

@@ -77,7 +77,7 @@ mod tables {
         "investasi", "ibu kota", "ibukota", "pilpres", "pemilu siapa", "chatgpt", "system prompt", "instruksi sistem", "abaikan instruksi", "ignore previous", "kucing saya", "diet",
     ];
     pub const GREETINGS: &[&str] = &[
-        "halo", "assalamualaikum", "selamat pagi", "selamat siang", "selamat sore", "selamat malam", "pagi", "siang", "sore", "malam", "permisi", "salam", "shalom", "om swastiastu", "sampurasun", "sugeng", "kulonuwun", "punten", "good morning", "good afternoon", "good evening", "tes", "test", "p", "waalaikumsalam", "met pagi", "met siang", "met malam", "horas",
+        "halo", "apa kabar", "assalamualaikum", "selamat pagi", "selamat siang", "selamat sore", "selamat malam", "pagi", "siang", "sore", "malam", "permisi", "salam", "shalom", "om swastiastu", "sampurasun", "sugeng", "kulonuwun", "punten", "good morning", "good afternoon", "good evening", "tes", "test", "p", "waalaikumsalam", "met pagi", "met siang", "met malam", "horas",
     ];
     pub const GREETINGS_ALONE: &[&str] = &["p", "pp", "ping", "tes", "test", "bapak", "ibu", "kakak", "spada", "woi", "oi"];
     pub const THANKS: &[&str] = &["terima kasih", "kasih banyak", "matur", "syukron", "thank you", "jazakallah", "appreciate"];

@@ -39,12 +39,6 @@ pub fn understand(request: &UnderstandRequest) -> Understanding {
     read(request).understanding
 }
 
-/// Whether somebody must act on this text now; fast enough to be asked of every message as it arrives.
-pub fn is_emergency(text: &str) -> bool {
-    let readable = readable(&[text.to_owned()]).join("\n");
-    urgency::of(&normalise::sentences(&readable)) == Urgency::Emergency
-}
-
 /// [`understand`] with the scores, for the trace.
 pub fn read(request: &UnderstandRequest) -> Reading {
     let texts = readable(&request.texts);
@@ -80,7 +74,7 @@ pub fn read(request: &UnderstandRequest) -> Reading {
     if has(&scores, Intent::CreateComplaint) || has(&scores, Intent::UpdateComplaint) {
         found.alamat = found.alamat.or(location.alamat);
         found.kategori = found.kategori.or_else(|| kategori(&sentences, &matter));
-        if found.deskripsi.is_none() && tells_what(&matter, &scores) {
+        if found.deskripsi.is_none() && tells_what(&matter, &scores, location.corrects) {
             found.deskripsi = slots::description(&texts);
         }
     } else if has(&scores, Intent::CheckStatus) {
@@ -167,44 +161,22 @@ fn take_answer(
 
 /// "tidak tahu", "ya", "lupa": an answer, but not to the question.
 fn says_nothing(sentence: &Sentence) -> bool {
+    #[rustfmt::skip]
     const EMPTY: &[&str] = &[
-        "tidak tahu",
-        "tidak tau",
-        "kurang tahu",
-        "lupa",
-        "ya",
-        "tidak",
-        "sudah",
-        "belum",
-        "bentar",
-        "sebentar",
-        "nanti",
-        "entah",
-        "saya tidak tahu",
-        "saya lupa",
-        "tunggu",
-        "tunggu sebentar",
-        "kurang tau",
-        "tidak ingat",
-        "bukan",
-        "hah",
-        "apa",
-        "maksud",
-        "lho",
-        "loh",
+        "tidak tahu", "tidak tau", "kurang tahu", "lupa", "ya", "tidak", "sudah", "belum", "bentar",
+        "sebentar", "nanti", "entah", "saya tidak tahu", "saya lupa", "tunggu", "tunggu sebentar",
+        "kurang tau", "tidak ingat", "bukan", "hah", "apa", "maksud", "lho", "loh",
     ];
     sentence.is_any(EMPTY)
 }
 
 /// Whether anything but a place, a preface or a courtesy was said.
-fn tells_what(matter: &[Sentence], scores: &[Scored]) -> bool {
-    has(scores, Intent::UpdateComplaint)
-        || matter.iter().any(|sentence| {
-            categories::tells_fault(sentence)
-                || categories::classify(std::slice::from_ref(sentence)).is_some()
-        })
-        || scores.iter().any(|scored| scored.intent == Intent::CreateComplaint && scored.score >= 3.0)
-            && matter.iter().map(|sentence| sentence.words.len()).sum::<usize>() >= 5
+fn tells_what(matter: &[Sentence], scores: &[Scored], corrects: bool) -> bool {
+    let words = matter.iter().map(|sentence| sentence.words.len()).sum::<usize>();
+    let about = |sentence: &Sentence| {
+        categories::tells_fault(sentence) || categories::classify(std::slice::from_ref(sentence)).is_some()
+    };
+    has(scores, Intent::UpdateComplaint) || matter.iter().any(about) || (words >= 4 && !corrects)
 }
 
 fn is_thanking_sign(character: char) -> bool {
@@ -227,86 +199,18 @@ fn is_thanking_sign(character: char) -> bool {
 }
 
 fn language(sentences: &[Sentence]) -> Language {
+    #[rustfmt::skip]
     const ENGLISH: &[&str] = &[
-        "the",
-        "is",
-        "are",
-        "my",
-        "i",
-        "you",
-        "want",
-        "report",
-        "please",
-        "how",
-        "when",
-        "where",
-        "what",
-        "there",
-        "street",
-        "road",
-        "light",
-        "broken",
-        "to",
-        "can",
-        "do",
-        "need",
-        "office",
-        "complaint",
-        "speak",
-        "talk",
-        "in",
-        "on",
-        "at",
-        "it",
-        "has",
-        "not",
-        "for",
-        "of",
-        "and",
-        "hello",
-        "good",
-        "morning",
-        "near",
-        "garbage",
-        "flood",
-        "a",
-        "an",
-        "help",
-        "fire",
-        "cancel",
-        "check",
-        "open",
+        "the", "is", "are", "my", "i", "you", "want", "report", "please", "how", "when", "where", "what",
+        "there", "street", "road", "light", "broken", "to", "can", "do", "need", "office", "complaint",
+        "speak", "talk", "in", "on", "at", "it", "has", "not", "for", "of", "and", "hello", "good", "morning",
+        "near", "garbage", "flood", "a", "an", "help", "fire", "cancel", "check", "open",
     ];
+    #[rustfmt::skip]
     const INDONESIAN: &[&str] = &[
-        "saya",
-        "yang",
-        "di",
-        "tidak",
-        "ada",
-        "apa",
-        "bagaimana",
-        "mau",
-        "lapor",
-        "jalan",
-        "dan",
-        "sudah",
-        "untuk",
-        "dengan",
-        "tolong",
-        "bapak",
-        "ibu",
-        "ini",
-        "kapan",
-        "terima",
-        "kasih",
-        "ya",
-        "bisa",
-        "laporan",
-        "rusak",
-        "lampu",
-        "belum",
-        "banjir",
-        "sampah",
+        "saya", "yang", "di", "tidak", "ada", "apa", "bagaimana", "mau", "lapor", "jalan", "dan", "sudah",
+        "untuk", "dengan", "tolong", "bapak", "ibu", "ini", "kapan", "terima", "kasih", "ya", "bisa",
+        "laporan", "rusak", "lampu", "belum", "banjir", "sampah",
     ];
     let count = |list: &[&str]| -> usize {
         sentences

@@ -17,7 +17,7 @@ pub static LAP_ID: LazyLock<Regex> =
 pub static REPORT_PREFACE: LazyLock<Regex> = LazyLock::new(|| {
     constant(
         r"(?ix)^(?:\s|[,.:;!-])*
-        (?: (?:pak|bu|bapak|ibu|min|admin|kak|mas|mbak|maaf|permisi|tolong|mohon|izin|ijin|numpang|halo|hai|hallo|selamat|pagi|siang|sore|malam
+        (?: (?:pak\ lurah|bu\ lurah|pak|bu|bapak|ibu|min|admin|kak|mas|mbak|maaf|permisi|tolong|mohon|izin|ijin|numpang|halo|hai|hallo|selamat|pagi|siang|sore|malam
              |assalamu'?alaikum|ass?alamualaikum|wr|wb|dengan\ ini|begini|jadi\ gini|eh|oh\ ya|oya|btw|sekalian|good\ morning|hello|hi)\b[\s,.:!-]* )*
         (?:
             (?:(?:saya|sy|sya|aku|gue|gw|kami|kita|warga)\s+)?
@@ -29,6 +29,14 @@ pub static REPORT_PREFACE: LazyLock<Regex> = LazyLock::new(|| {
           | i\s+(?:want|would\ like|need|d\ like)\s+to\s+(?:report|complain\ about)(?:\s+(?:that|about))?\b
           | (?:laporan|aduan|keluhan|pengaduan)\s*:
         )?[\s,.:;!-]*",
+    )
+});
+
+/// "… mau melaporkan": where somebody who introduced themselves first comes to the matter.
+pub static REPORT_VERB: LazyLock<Regex> = LazyLock::new(|| {
+    constant(
+        r"(?ix)\b(?:mau|mo|ingin|hendak|izin|ijin|bermaksud|pengen|akan)\s+(?:me)?(?:nge)?lapor(?:kan|in)?\b
+        (?:\s+(?:bahwa|kalau|soal|tentang|mengenai|adanya)\b)?[\s,:-]*",
     )
 });
 
@@ -54,7 +62,7 @@ mod tests {
 
     #[test]
     fn every_expression_compiles() {
-        for expression in [&RT_RW, &LAP_ID, &REPORT_PREFACE, &CLOSING] {
+        for expression in [&RT_RW, &LAP_ID, &REPORT_PREFACE, &REPORT_VERB, &CLOSING] {
             assert!(!expression.as_str().is_empty());
         }
     }

@@ -21,124 +21,28 @@ pub struct Place {
     pub corrects: bool,
 }
 
+#[rustfmt::skip]
 const LANDMARK_MARKERS: &[&str] = &[
-    "depan",
-    "belakang",
-    "samping",
-    "sebelah",
-    "dekat",
-    "seberang",
-    "sekitar",
-    "sekitaran",
-    "pinggir",
-    "ujung",
-    "pojok",
-    "antara",
-    "perempatan",
-    "pertigaan",
-    "simpang",
-    "bundaran",
-    "bawah",
-    "atas",
-    "sepanjang",
-    "arah",
-    "menuju",
-    "near",
-    "opposite",
+    "depan", "belakang", "samping", "sebelah", "dekat", "seberang", "sekitar", "sekitaran", "pinggir",
+    "ujung", "pojok", "antara", "perempatan", "pertigaan", "simpang", "bundaran", "bawah", "atas",
+    "sepanjang", "arah", "menuju", "near", "opposite",
 ];
+#[rustfmt::skip]
 const AREA_MARKERS: &[&str] = &[
-    "perumahan",
-    "komplek",
-    "kampung",
-    "dusun",
-    "dukuh",
-    "desa",
-    "kelurahan",
-    "kecamatan",
-    "blok",
-    "cluster",
-    "rusun",
-    "apartemen",
-    "daerah",
-    "kawasan",
-    "wilayah",
-    "lingkungan",
-    "griya",
-    "puri",
-    "permata",
+    "perumahan", "komplek", "kampung", "dusun", "dukuh", "desa", "kelurahan", "kecamatan", "blok", "cluster",
+    "rusun", "apartemen", "daerah", "kawasan", "wilayah", "lingkungan", "griya", "puri", "permata",
 ];
 const STREET_MARKERS: &[&str] = &["jalan", "gang", "lorong"];
 const NUMBER_MARKERS: &[&str] = &["nomor", "rt", "rw", "km", "blok", "gang", "kav", "kavling", "lorong"];
+#[rustfmt::skip]
 const PLACE_NOUNS: &[&str] = &[
-    "pasar",
-    "masjid",
-    "musholla",
-    "gereja",
-    "pura",
-    "wihara",
-    "vihara",
-    "sekolah",
-    "sd",
-    "sdn",
-    "sdit",
-    "smp",
-    "smpn",
-    "sma",
-    "sman",
-    "smk",
-    "smkn",
-    "mts",
-    "mtsn",
-    "man",
-    "tk",
-    "paud",
-    "kampus",
-    "universitas",
-    "puskesmas",
-    "posyandu",
-    "klinik",
-    "apotek",
-    "terminal",
-    "stasiun",
-    "halte",
-    "taman",
-    "lapangan",
-    "jembatan",
-    "alun",
-    "tpu",
-    "tps",
-    "pemakaman",
-    "makam",
-    "kuburan",
-    "sungai",
-    "kali",
-    "indomaret",
-    "alfamart",
-    "warung",
-    "toko",
-    "minimarket",
-    "spbu",
-    "pom",
-    "bank",
-    "bengkel",
-    "balai",
-    "gor",
-    "stadion",
-    "gapura",
-    "pos",
-    "terowongan",
-    "flyover",
-    "ruko",
-    "pabrik",
-    "gudang",
-    "kios",
-    "tugu",
-    "waduk",
-    "embung",
-    "kolam",
-    "rumah",
-    "gedung",
-    "kantor",
+    "pasar", "masjid", "musholla", "gereja", "pura", "wihara", "vihara", "sekolah", "sd", "sdn", "sdit",
+    "smp", "smpn", "sma", "sman", "smk", "smkn", "mts", "mtsn", "man", "tk", "paud", "kampus", "universitas",
+    "puskesmas", "posyandu", "klinik", "apotek", "terminal", "stasiun", "halte", "taman", "lapangan",
+    "jembatan", "alun", "tpu", "tps", "pemakaman", "makam", "kuburan", "sungai", "kali", "indomaret",
+    "alfamart", "warung", "toko", "minimarket", "spbu", "pom", "bank", "bengkel", "balai", "gor", "stadion",
+    "gapura", "pos", "terowongan", "flyover", "ruko", "pabrik", "gudang", "kios", "tugu", "waduk", "embung",
+    "kolam", "rumah", "gedung", "kantor",
 ];
 /// Place nouns that say too little when nothing follows.
 const VAGUE_ALONE: &[&str] = &[
@@ -148,20 +52,10 @@ const VAGUE_ALONE: &[&str] = &[
 /// What, in front of a person's name, is part of a landmark ("depan rumah pak Budi").
 const HOUSES: &[&str] =
     &["rumah", "warung", "toko", "kios", "bengkel", "kediaman", "kontrakan", "kost", "kos"];
+#[rustfmt::skip]
 const CORRECTIONS: &[&str] = &[
-    "bukan",
-    "salah",
-    "ralat",
-    "maksud",
-    "maksudnya",
-    "koreksi",
-    "ganti",
-    "ubah",
-    "sorry",
-    "eh",
-    "ternyata",
-    "seharusnya",
-    "harusnya",
+    "bukan", "salah", "ralat", "maksud", "maksudnya", "koreksi", "ganti", "ubah", "sorry", "eh", "ternyata",
+    "seharusnya", "harusnya",
 ];
 const TIME_UNITS: &[&str] = &[
     "hari", "minggu", "bulan", "tahun", "jam", "menit", "kali", "orang", "titik", "meter", "lubang", "unit",
@@ -175,7 +69,7 @@ const STOPS: &[&str] = &[
     "bulan", "tahun", "tadi", "kemarin", "sekarang", "lagi", "masih", "mau", "ingin", "saya", "kami", "kita", "ku", "warga", "anak", "mobil", "motor", "semua", "sampai",
     "hingga", "terus", "setiap", "kalau", "bisa", "harus", "akan", "apa", "apakah", "kapan", "bagaimana", "kenapa", "berapa", "siapa", "kok", "dong", "ya", "nih", "sih", "deh", "tuh",
     "mas", "kakak", "mbak", "bang", "admin", "bapak", "ibu", "jam", "pukul", "malam", "pagi", "siang", "sore", "besok", "terima", "kasih", "lapor", "laporan", "laporkan",
-    "tapi", "juga", "nyala", "menyala", "hidup", "saja", "seperti", "sama", "oleh", "agar", "supaya", "biar", "segera", "cepat", "kondisi", "keadaan", "situ", "sini", "sana", "bukan", "mana", "boleh", "perlu",
+    "tapi", "jual", "jualan", "juga", "nyala", "menyala", "hidup", "saja", "seperti", "sama", "oleh", "agar", "supaya", "biar", "segera", "cepat", "kondisi", "keadaan", "situ", "sini", "sana", "bukan", "mana", "boleh", "perlu",
     "sekalian", "oh", "eh", "omong", "kira", "tiba", "para", "lalu", "habis", "kena", "cuma", "hanya", "seminggu", "sebulan", "seharian", "berhari", "bertahun", "bermalam",
     "status", "syarat", "cara", "tanya", "butuh", "hampir", "mulai", "kurang", "makin", "semakin", "penuh", "total", "semalam", "is", "are", "has", "have", "the", "and", "since", "for",
     "please", "was", "been", "menutup", "menghalangi", "kabel", "bahaya", "tertutup", "sejumlah", "beberapa", "dalam", "luar", "ukuran", "besar", "kecil", "umum", "rt",
@@ -199,7 +93,7 @@ pub fn find(text: &str) -> Vec<Place> {
             index += 1;
             continue;
         };
-        let span = words[start].span.start..words[end - 1].span.end;
+        let span = scan.quoted_whole(words[start].span.start..words[end - 1].span.end);
         let corrects = scan.corrected_before(start);
         match places.last_mut() {
             Some(previous) if !corrects && only_joins(&text[previous.span.end..span.start]) => {
@@ -238,6 +132,13 @@ struct Scan<'t> {
 }
 
 impl Scan<'_> {
+    /// With the closing mark of a name in quotation marks.
+    fn quoted_whole(&self, span: Range<usize>) -> Range<usize> {
+        let open = self.text[span.clone()].matches('"').count() % 2 == 1;
+        let closes = open && self.text[span.end..].starts_with('"');
+        span.start..span.end + usize::from(closes)
+    }
+
     fn norm(&self, index: usize) -> &str {
         self.words.get(index).map_or("", |word| word.norm.as_str())
     }
@@ -289,7 +190,7 @@ impl Scan<'_> {
             && (!LANDMARK_MARKERS.contains(&norm) || self.capitalised(index))
             && (!FAULTS.contains(&norm) || self.follows(index, "pemadam"))
             && !self.counts_something(index)
-            && (!THINGS.contains(&norm) || self.capitalised(index))
+            && (!THINGS.contains(&norm) || (self.capitalised(index) && norm != "jalan"))
     }
 
     /// "RT 03", "rt03", "RW05".

@@ -3,11 +3,15 @@
 
 use std::ops::Range;
 
+use super::categories;
+use super::normalise::sentences;
 use super::patterns;
 use super::places::{self, Place};
 
 /// A description is at most this long; the rest is in the messages themselves.
 const LONGEST_DESCRIPTION: usize = 2_000;
+/// Who is writing is told in at most so many bytes.
+const LONGEST_INTRODUCTION: usize = 100;
 /// And an address this.
 const LONGEST_ADDRESS: usize = 200;
 
@@ -77,10 +81,22 @@ fn matter(text: &str) -> String {
             rest.replace_range(cut, joint);
         }
     }
-    let start = patterns::REPORT_PREFACE.find(&rest).map_or(0, |found| found.end());
+    let start = introduction_length(&rest);
     let rest = &rest[start..];
     let end = patterns::CLOSING.find(rest).map_or(rest.len(), |found| found.start());
     tidy(&rest[..end]).to_owned()
+}
+
+/// The bytes before the matter: greetings, who is writing, "mau melaporkan".
+fn introduction_length(text: &str) -> usize {
+    let preface = patterns::REPORT_PREFACE.find(text).map_or(0, |found| found.end());
+    let verb = patterns::REPORT_VERB.find(text).filter(|found| {
+        // Far into the text, or after the fault was told, it is part of the story.
+        found.start() <= LONGEST_INTRODUCTION
+            && !sentences(&text[..found.start()]).iter().any(categories::tells_fault)
+            && says_something(&text[found.end()..])
+    });
+    preface.max(verb.map_or(0, |found| found.end()))
 }
 
 /// Whether the place at `span` can go without leaving a torn sentence: the bytes to cut and what joins the ends.
@@ -153,36 +169,11 @@ fn preposition_length(before: &str) -> usize {
 
 /// More than a filler: at least one word of three letters that is not a form of address.
 fn says_something(part: &str) -> bool {
+    #[rustfmt::skip]
     const FILLERS: &[&str] = &[
-        "saya",
-        "bapak",
-        "ibu",
-        "ya",
-        "tolong",
-        "mohon",
-        "mau",
-        "lapor",
-        "ada",
-        "ini",
-        "dong",
-        "halo",
-        "terima kasih",
-        "tidak",
-        "bukan",
-        "eh",
-        "maaf",
-        "admin",
-        "maksud",
-        "salah",
-        "ralat",
-        "ingin",
-        "kami",
-        "di",
-        "alamat",
-        "lokasi",
-        "itu",
-        "petugas",
-        "ok",
+        "saya", "bapak", "ibu", "ya", "tolong", "mohon", "mau", "lapor", "ada", "ini", "dong", "halo",
+        "terima kasih", "tidak", "bukan", "eh", "maaf", "admin", "maksud", "salah", "ralat", "ingin", "kami",
+        "di", "alamat", "lokasi", "itu", "petugas", "ok",
     ];
     let words = super::normalise::words(part);
     words.iter().any(|word| {

@@ -48,25 +48,11 @@ const NOW: &[&str] = &[
 ];
 
 /// Look-alikes that even "now" does not override: they are questions and papers.
+#[rustfmt::skip]
 const NEVER: &[&str] = &[
-    "bagaimana cara",
-    "syarat",
-    "surat keterangan",
-    "surat",
-    "jika",
-    "apabila",
-    "seandainya",
-    "simulasi",
-    "sosialisasi",
-    "pelatihan",
-    "nomor darurat",
-    "nomor telepon",
-    "kontak darurat",
-    "prosedur",
-    "bantuan korban",
-    "takut",
-    "mencegah",
-    "pencegahan",
+    "bagaimana cara", "syarat", "surat keterangan", "surat", "jika", "apabila", "seandainya", "simulasi",
+    "sosialisasi", "pelatihan", "nomor darurat", "nomor telepon", "kontak darurat", "prosedur",
+    "bantuan korban", "takut", "mencegah", "pencegahan",
 ];
 
 /// How soon somebody must act on these sentences.
@@ -76,8 +62,11 @@ pub fn of(sentences: &[Sentence]) -> Urgency {
 }
 
 /// Whether this text by itself tells of an emergency; for deciding how long to wait for more.
+///
+/// Reads the first 2,000 characters: it is asked of every waiting message, and nobody writes that much in danger.
 pub fn is_emergency(text: &str) -> bool {
-    sentences(text).iter().any(tells_emergency)
+    let head: String = text.chars().take(2000).collect();
+    sentences(&head).iter().any(tells_emergency)
 }
 
 fn tells_emergency(sentence: &Sentence) -> bool {

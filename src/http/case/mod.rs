@@ -5,8 +5,6 @@
 
 mod wire;
 
-use std::sync::Arc;
-
 use actix_web::middleware::from_fn;
 use actix_web::{HttpRequest, HttpResponse, delete, get, post, put, web};
 use jiff::tz::TimeZone;
@@ -19,7 +17,6 @@ use super::common::{DEFAULT_LIMIT, cursor, etag, idempotency_key, if_match, stor
 use super::extract::{ApiJson, ApiPath, ApiQuery};
 use super::guard::require_internal_key;
 use super::listener::Service;
-use super::methods::only;
 use super::problem::Problem;
 use crate::clock::Clock;
 use crate::ids::{LapId, PersonId};
@@ -40,24 +37,12 @@ pub struct CaseState {
 
 /// The case service for a listener.
 pub fn service(state: CaseState) -> Service {
-    let state = web::Data::new(state);
-    Service {
-        state: Arc::new(move |config| {
-            config.app_data(state.clone());
-        }),
-        ..description()
-    }
+    description().with_state(state)
 }
 
 /// The service without state: enough for its OpenAPI document.
 pub fn description() -> Service {
-    Service {
-        name: "case",
-        description: "Complaints, what happened to them, and their categories.",
-        routes,
-        state: Arc::new(|_| {}),
-        pages: |_| {},
-    }
+    Service::new("case", "Complaints, what happened to them, and their categories.", routes)
 }
 
 /// Registers the documented handlers.
@@ -73,16 +58,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
             .service(change_complaint)
             .service(list_categories)
             .service(get_person)
-            .service(erase_person)
-            .map(|scope| {
-                scope
-                    .service(only("/complaints", "GET, POST"))
-                    .service(only("/complaints/stats", "GET"))
-                    .service(only("/complaints/{id}", "GET, PUT"))
-                    .service(only("/complaints/{id}/updates", "GET"))
-                    .service(only("/categories", "GET"))
-                    .service(only("/people/{person_id}", "GET, DELETE"))
-            }),
+            .service(erase_person),
     );
 }
 

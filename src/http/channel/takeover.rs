@@ -15,6 +15,7 @@ use super::{ChannelState, find_conversation};
 use crate::http::extract::{ApiJson, ApiPath};
 use crate::http::problem::Problem;
 use crate::ids::{ConversationId, MessageId};
+use crate::metrics::Metrics;
 use crate::store::channel::takeover::{self, Start, TakeoverError};
 
 /// How long the acknowledgement waits for bot messages whose call is under way.
@@ -53,8 +54,9 @@ pub(super) struct StartAnswer {
     (status = 409, description = "another officer holds it, or several conversations fit", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/takeover/{id}/start")]
-pub(super) async fn start(
+pub(super) async fn start_takeover(
     state: web::Data<ChannelState>,
+    metrics: web::Data<Metrics>,
     id: ApiPath<String>,
     request: ApiJson<StartRequest>,
 ) -> Result<HttpResponse, Problem> {
@@ -67,6 +69,7 @@ pub(super) async fn start(
         force: request.force,
     };
     let started = takeover::start(&state.pool, &start).await?;
+    metrics.takeover_cancelled.inc_by(started.cancelled);
     crate::crash_point!("takeover::before_answer");
     // The transaction has decided already; the wake-up only makes the actor drop its AI work.
     state.partitions.wake(conversation, "hint");
@@ -114,7 +117,7 @@ pub(super) struct EndRequest {
     (status = 409, description = "nobody, or another officer, holds it", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/takeover/{id}/end")]
-pub(super) async fn end(
+pub(super) async fn end_takeover(
     state: web::Data<ChannelState>,
     id: ApiPath<String>,
     request: ApiJson<EndRequest>,
@@ -145,7 +148,7 @@ pub(super) struct StatusAnswer {
     (status = 404, description = "no such conversation", body = Problem, content_type = "application/problem+json"),
 ))]
 #[get("/takeover/{id}/status")]
-pub(super) async fn status(
+pub(super) async fn takeover_status(
     state: web::Data<ChannelState>,
     id: ApiPath<String>,
 ) -> Result<HttpResponse, Problem> {

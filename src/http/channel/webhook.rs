@@ -35,7 +35,7 @@ pub(super) struct Verification {
     (status = 403, description = "wrong token or not a verification", body = Problem, content_type = "application/problem+json"),
 ))]
 #[get("/webhook/whatsapp")]
-pub(super) async fn verify(
+pub(super) async fn verify_webhook(
     request: HttpRequest,
     state: web::Data<ChannelState>,
 ) -> Result<HttpResponse, Problem> {
@@ -61,7 +61,7 @@ pub(super) async fn verify(
     (status = 503, description = "not taken; deliver it again", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/webhook/whatsapp")]
-pub(super) async fn receive(
+pub(super) async fn receive_webhook(
     request: HttpRequest,
     payload: web::Payload,
     state: web::Data<ChannelState>,

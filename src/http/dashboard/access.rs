@@ -64,6 +64,7 @@ pub const ROUTES: &[(&str, &str, Access)] = &[
     ("GET", "/api/overview", Access::Needs(Permission::OverviewRead)),
     ("GET", "/api/complaints", Access::Needs(Permission::ComplaintsRead)),
     ("GET", "/api/complaints/{complaint_id}", Access::Needs(Permission::ComplaintsRead)),
+    ("GET", "/api/complaints/{complaint_id}/updates", Access::Needs(Permission::ComplaintsRead)),
     ("GET", "/api/conversations", Access::Needs(Permission::ConversationsRead)),
     ("GET", "/api/conversations/{conversation_id}/messages", Access::Needs(Permission::ConversationsRead)),
 ];

@@ -11,6 +11,7 @@ use super::DashboardState;
 use super::services::{self, Other};
 use crate::http::extract::{ApiPath, ApiQuery};
 use crate::http::problem::Problem;
+use crate::ids::LapId;
 
 /// Which complaints, and from where on.
 #[derive(Debug, Deserialize, Serialize, Validate, IntoParams)]
@@ -85,6 +86,31 @@ pub struct Complaint {
     pub version: i64,
 }
 
+/// The history of a complaint.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct ComplaintUpdateList {
+    pub items: Vec<ComplaintUpdate>,
+}
+
+/// One change of a complaint.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct ComplaintUpdate {
+    pub update_id: Uuid,
+    /// `citizen`, `officer` or `service`.
+    pub actor_kind: String,
+    #[serde(default)]
+    #[schema(required)]
+    pub from_status: Option<String>,
+    pub to_status: String,
+    #[serde(default)]
+    #[schema(required)]
+    pub note: Option<String>,
+    /// `public` notes were told to the citizen, `internal` ones were not.
+    pub visibility: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+}
+
 /// Complaints, newest first.
 #[utoipa::path(tag = "complaints", params(ComplaintFilter), responses(
     (status = 200, body = ComplaintPage), (status = 503, description = "the case service is away", body = Problem),
@@ -103,41 +129,21 @@ pub async fn list_complaints(
 #[get("/complaints/{complaint_id}")]
 pub async fn get_complaint(
     state: web::Data<DashboardState>,
-    path: ApiPath<String>,
+    path: ApiPath<LapId>,
 ) -> Result<web::Json<Complaint>, Problem> {
-    if !is_complaint_id(&path.0) {
-        return Err(Problem::not_found("complaint"));
-    }
-    services::get(&state, Other::Case, &["complaints", &path.0], &(), "complaint").await.map(web::Json)
+    services::get(&state, Other::Case, &["complaints", &path.0.to_string()], &(), "complaint")
+        .await
+        .map(web::Json)
 }
 
-fn is_complaint_id(text: &str) -> bool {
-    let digits = |part: Option<&str>, range: std::ops::RangeInclusive<usize>| {
-        part.is_some_and(|part| range.contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit()))
-    };
-    let mut parts = text.split('-');
-    parts.next() == Some("LAP")
-        && digits(parts.next(), 8..=8)
-        && digits(parts.next(), 3..=9)
-        && parts.next().is_none()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn complaint_ids_have_one_form() {
-        for (text, valid) in [
-            ("LAP-20261123-001", true),
-            ("LAP-20261123-1000", true),
-            ("LAP-20261123-01", false),
-            ("lap-20261123-001", false),
-            ("stats", false),
-            ("..", false),
-            ("LAP-20261123-001-2", false),
-        ] {
-            assert_eq!(is_complaint_id(text), valid, "{text}");
-        }
-    }
+/// What has become of a complaint, oldest first.
+#[utoipa::path(tag = "complaints", params(("complaint_id" = String, Path, description = "`LAP-YYYYMMDD-NNN`")),
+    responses((status = 200, body = ComplaintUpdateList), (status = 404, body = Problem), (status = 503, body = Problem)))]
+#[get("/complaints/{complaint_id}/updates")]
+pub async fn list_complaint_updates(
+    state: web::Data<DashboardState>,
+    path: ApiPath<LapId>,
+) -> Result<web::Json<ComplaintUpdateList>, Problem> {
+    let path = ["complaints", &path.0.to_string(), "updates"];
+    services::get(&state, Other::Case, &path, &(), "complaint").await.map(web::Json)
 }

@@ -65,10 +65,14 @@ pub struct Conversation {
     #[serde(default)]
     #[schema(required)]
     pub unprocessed: i64,
-    /// The bot gave up; a person has to look.
+    /// Why the bot gave up, when it did; a person has to look.
     #[serde(default)]
     #[schema(required)]
-    pub parked: bool,
+    pub parked: Option<String>,
+    /// Since when a person is wanted.
+    #[serde(default)]
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    pub waiting_since: Option<Timestamp>,
 }
 
 /// A page of a transcript, newest first.
@@ -95,7 +99,7 @@ pub struct Message {
     #[serde(default)]
     #[schema(required)]
     pub origin: Option<String>,
-    /// How far an outbound message got: `queued`, `sent`, `delivered`, `read`, `failed`, `cancelled` …
+    /// How far an outbound message got: `queued`, `sending`, `sent`, `delivered`, `read`, `failed`, `cancelled` …
     #[serde(default)]
     #[schema(required)]
     pub status: Option<String>,

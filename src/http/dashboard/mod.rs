@@ -20,15 +20,14 @@ pub mod services;
 pub mod session;
 mod token;
 
-use std::sync::Arc;
-
+use actix_web::http::StatusCode;
 use actix_web::middleware::from_fn;
-use actix_web::web;
 use secrecy::SecretString;
 use sqlx::PgPool;
 use utoipa_actix_web::scope;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::common::store_failure;
 use super::guard;
 use super::listener::Service;
 use super::problem::Problem;
@@ -57,24 +56,17 @@ pub struct DashboardState {
 
 /// The service with its state.
 pub fn service(state: DashboardState) -> Service {
-    let state = web::Data::new(state);
-    Service {
-        state: Arc::new(move |config| {
-            config.app_data(state.clone());
-        }),
-        ..description()
-    }
+    description().with_state(state)
 }
 
 /// The service without state: enough for its OpenAPI document.
 pub fn description() -> Service {
-    Service {
-        name: "dashboard",
-        description: "The officers' web application: sessions, complaints and conversations as officers see them.",
+    Service::new(
+        "dashboard",
+        "The officers' web application: sessions, complaints and conversations as officers see them.",
         routes,
-        state: Arc::new(|_| {}),
-        pages: pages::routes,
-    }
+    )
+    .with_pages(pages::routes)
 }
 
 fn routes(config: &mut ServiceConfig<'_>) {
@@ -94,22 +86,19 @@ fn routes(config: &mut ServiceConfig<'_>) {
                 .service(overview::get_overview)
                 .service(complaints::list_complaints)
                 .service(complaints::get_complaint)
+                .service(complaints::list_complaint_updates)
                 .service(conversations::list_conversations)
                 .service(conversations::list_messages),
         );
 }
 
-/// A failed statement as a problem: logged here, told without its words.
+/// A failed statement as a problem.
 fn store_problem(error: StoreError) -> Problem {
-    match error {
-        StoreError::Unavailable(cause) => {
-            tracing::warn!(error = %cause, "the database is unavailable");
-            Problem::unavailable("the database does not answer; please try again").with("service", "database")
-        }
-        error => {
-            tracing::error!(%error, cause = ?std::error::Error::source(&error), "a statement failed");
-            Problem::internal()
-        }
+    let problem = store_failure(&error);
+    if problem.status() == StatusCode::SERVICE_UNAVAILABLE {
+        problem.with("service", "database")
+    } else {
+        problem
     }
 }
 

@@ -52,7 +52,7 @@ pub struct ComplaintFigures {
 /// Conversations by who has to act.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ConversationFigures {
-    /// Wait for an officer: handed over and held by nobody.
+    /// Wait for an officer: a person is wanted and nobody holds them.
     waiting: usize,
     /// Held by an officer.
     held: usize,
@@ -97,9 +97,9 @@ pub async fn get_overview(state: web::Data<DashboardState>) -> Result<web::Json<
 fn figures(page: &ConversationPage) -> ConversationFigures {
     let count = |test: fn(&Conversation) -> bool| page.items.iter().filter(|item| test(item)).count();
     ConversationFigures {
-        waiting: count(|item| item.mode != "bot" && item.holder.is_none()),
-        held: count(|item| item.mode != "bot" && item.holder.is_some()),
-        parked: count(|item| item.parked),
+        waiting: count(|item| item.waiting_since.is_some() && item.holder.is_none()),
+        held: count(|item| item.holder.is_some()),
+        parked: count(|item| item.parked.is_some()),
         looked_at: page.items.len(),
         more: page.next_cursor.is_some(),
     }

@@ -1,6 +1,7 @@
 // One message as a bubble. Knows every kind the simulator can carry; what it does not know, it names.
 
 import { clockTime, el, richText } from "./dom.js";
+import { icon } from "./icons.js";
 
 const TICKS = {
   accepted: ["◷", "menunggu"],
@@ -56,11 +57,11 @@ function quote(message, all) {
 export function summary(message) {
   const { content, type } = message;
   const named = {
-    image: "📷 Foto", video: "🎬 Video", audio: "🎤 Pesan suara", document: "📄 Dokumen", sticker: "Stiker",
-    location: "📍 Lokasi", contacts: "👤 Kontak",
+    image: "Foto", video: "Video", audio: "Pesan suara", document: "Dokumen", sticker: "Stiker",
+    location: "Lokasi", contacts: "Kontak",
   };
   return (
-    content?.body ?? content?.body?.text ?? content?.rendered ?? content?.caption ?? content?.text ??
+    content?.body?.text ?? content?.body ?? content?.rendered ?? content?.caption ?? content?.text ??
     content?.button_reply?.title ?? content?.list_reply?.title ?? named[type] ?? type
   );
 }
@@ -84,14 +85,14 @@ function body(message, mine) {
       return [el("audio", { src: source(content), controls: true, preload: "metadata", "aria-label": "Pesan suara" })];
     case "document":
       return [
-        el("a", { class: "file", href: source(content), target: "_blank", rel: "noreferrer" }, `📄 ${content.filename ?? "Dokumen"}`),
+        el("a", { class: "file", href: source(content), target: "_blank", rel: "noreferrer" }, icon("document"), ` ${content.filename ?? "Dokumen"}`),
         content.caption ? text(content.caption) : null,
       ];
     case "location":
       return [location(content)];
     case "contacts":
       return content.map((contact) =>
-        el("p", { class: "file" }, `👤 ${contact.name?.formatted_name ?? "?"} ${contact.phones?.[0]?.phone ?? ""}`),
+        el("p", { class: "file" }, icon("person"), ` ${contact.name?.formatted_name ?? "?"} ${contact.phones?.[0]?.phone ?? ""}`),
       );
     case "interactive":
       return interactive(content, mine);
@@ -115,7 +116,7 @@ function interactive(content, mine) {
   return [
     header?.type === "text" ? el("p", { class: "head" }, header.text) : null,
     header?.image ? el("img", { class: "image", src: source(header.image), alt: "" }) : null,
-    header?.document ? el("a", { class: "file", href: source(header.document) }, "📄 Dokumen") : null,
+    header?.document ? el("a", { class: "file", href: source(header.document) }, icon("document"), " Dokumen") : null,
     text(content.body.text),
     content.footer ? el("p", { class: "soft" }, content.footer.text) : null,
   ];
@@ -135,7 +136,7 @@ function location(content) {
   return el(
     "a",
     { class: "place", href: map, target: "_blank", rel: "noreferrer noopener" },
-    el("span", { class: "map", "aria-hidden": "true" }, el("span", { class: "pin" }, "📍")),
+    el("span", { class: "map", "aria-hidden": "true" }, el("span", { class: "pin" }, icon("pin"))),
     el("strong", {}, name ?? "Lokasi"),
     address ? el("span", {}, address) : null,
     el("span", { class: "soft" }, `${Number(latitude).toFixed(5)}, ${Number(longitude).toFixed(5)}`),
@@ -168,7 +169,7 @@ function choices(message, mine, actions) {
         el("a", { class: "choice", href: action.parameters.url, target: "_blank", rel: "noreferrer noopener" }, action.parameters.display_text),
       ];
     case "location_request_message":
-      return [button("📍 Kirim lokasi", () => actions.openLocation(wamid))];
+      return [button("Kirim lokasi", () => actions.openLocation(wamid))];
     default:
       return [];
   }

@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { bubble } from "./bubble.js";
 import { el } from "./dom.js";
+import { icon } from "./icons.js";
 
 const COLOURS = 6;
 
@@ -20,7 +21,16 @@ export class Phone {
     const { citizen } = this;
     const heading = `phone-${citizen.id}`;
     this.presence = el("p", { class: "presence" });
-    this.messages = el("ol", { class: "messages", role: "log", "aria-live": "polite", "aria-label": `Obrolan ${citizen.name}`, tabindex: "0" });
+    this.messages = el("ol", { class: "messages", "aria-live": "polite", "aria-label": `Obrolan ${citizen.name}`, tabindex: "0" });
+    // Whoever looks at the newest message goes on doing so when the chat grows or the phone changes its size.
+    this.atEnd = true;
+    this.messages.addEventListener("scroll", () => {
+      const { scrollHeight, scrollTop, clientHeight } = this.messages;
+      this.atEnd = scrollHeight - scrollTop - clientHeight < 80;
+    });
+    new ResizeObserver(() => {
+      if (this.atEnd) this.messages.scrollTop = this.messages.scrollHeight;
+    }).observe(this.messages);
     this.typing = el("p", { class: "typing", role: "status" });
     this.error = el("p", { class: "form-error", role: "alert" });
     this.input = el("textarea", { rows: "1", placeholder: "Tulis pesan", "aria-label": `Pesan dari ${citizen.name}`, maxlength: "65536" });
@@ -32,7 +42,7 @@ export class Phone {
     this.input.addEventListener("input", () => this.grow());
     this.file = el("input", { type: "file", hidden: true, accept: "image/jpeg,image/png", "aria-label": "Pilih foto" });
     this.file.addEventListener("change", () => this.sendPhoto());
-    this.online = this.tool("Ponsel aktif", "📶", () => this.attempt(() => api.setOnline(citizen.id, !this.citizen.online)));
+    this.online = this.tool("Ponsel aktif", "signal", () => this.attempt(() => api.setOnline(citizen.id, !this.citizen.online)));
     this.root = el(
       "article",
       { class: "phone", "data-citizen": citizen.id, "aria-labelledby": heading },
@@ -52,19 +62,19 @@ export class Phone {
         el(
           "div",
           { class: "tools" },
-          this.tool("Kirim foto", "📷", () => this.file.click()),
-          this.tool("Kirim lokasi", "📍", () => this.page.openLocation(this)),
-          this.tool("Kirim pesan suara contoh", "🎤", () => this.say({ audio: {} })),
-          this.tool("Kirim foto contoh", "🖼️", () => this.say({ image: { caption: this.takeText() } })),
+          this.tool("Kirim foto", "camera", () => this.file.click()),
+          this.tool("Kirim lokasi", "pin", () => this.page.openLocation(this)),
+          this.tool("Kirim pesan suara contoh", "microphone", () => this.say({ audio: {} })),
+          this.tool("Kirim foto contoh", "picture", () => this.say({ image: { caption: this.takeText() } })),
         ),
-        el("div", { class: "line" }, this.input, el("button", { type: "submit", class: "send", "aria-label": "Kirim", title: "Kirim" }, "➤")),
+        el("div", { class: "line" }, this.input, el("button", { type: "submit", class: "send", "aria-label": "Kirim", title: "Kirim" }, icon("send"))),
         this.file,
       ),
     );
   }
 
   tool(label, sign, act) {
-    return el("button", { type: "button", class: "tool", "aria-label": label, title: label, onclick: act }, sign);
+    return el("button", { type: "button", class: "tool", "aria-label": label, title: label, onclick: act }, icon(sign));
   }
 
   grow() {
@@ -154,7 +164,7 @@ export class Phone {
     if (now === this.shown) return;
     this.shown = now;
     const list = this.messages;
-    const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 80;
+    const { atEnd } = this;
     const focused = list.contains(document.activeElement) && document.activeElement.textContent;
     const actions = {
       say: (message, replyTo) => this.say(message, replyTo),

@@ -1,5 +1,8 @@
 //! Messages of ours: claimed before the call, settled after it (I6, I7).
 //!
+//! Whoever puts a claimed row back shares the conversation's row lock first: a takeover that is being committed is
+//! waited for, so that a bot's row cannot slip back into the queue behind it.
+//!
 //! One row of a conversation at a time, in order. A row whose outcome is unknown holds back what follows until a
 //! status tells, or 60 s pass without one.
 
@@ -96,12 +99,13 @@ pub async fn claim(pool: &PgPool, id: ConversationId, epoch: Epoch) -> Result<Cl
 /// or this node's actor before a panic). Their outcome is unknown; their wait counts from the claim.
 pub async fn abandon_claims(pool: &PgPool, id: ConversationId, epoch: Epoch) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE gc_channel.messages m
+        "WITH c AS (SELECT mode FROM gc_channel.conversations WHERE conversation_id = $1 FOR SHARE)
+         UPDATE gc_channel.messages m
          SET status = 'unknown',
              next_attempt_at = CASE WHEN c.mode = 'human' AND m.origin = 'bot' THEN 'infinity'::timestamptz END
-         FROM gc_channel.conversations c
+         FROM c
          WHERE m.partition = $3 AND m.conversation_id = $1 AND m.direction = 'out' AND m.status = 'sending'
-           AND m.claim_epoch <= $2 AND c.conversation_id = m.conversation_id",
+           AND m.claim_epoch <= $2",
         id.0,
         epoch.0,
         PartitionId::of(id).as_i16()
@@ -113,7 +117,6 @@ pub async fn abandon_claims(pool: &PgPool, id: ConversationId, epoch: Epoch) -> 
 
 /// The call succeeded. A status that was faster is kept; statuses that came before the `wamid` was known are applied.
 pub async fn mark_sent(pool: &PgPool, id: MessageId, wamid: &str) -> Result<(), StoreError> {
-    let mut transaction = pool.begin().await?;
     sqlx::query!(
         "WITH early AS (DELETE FROM gc_channel.early_statuses WHERE wamid = $2 RETURNING status, errors, at),
               best AS (SELECT status, errors, at FROM early ORDER BY gc_channel.status_rank(status) DESC LIMIT 1),
@@ -133,9 +136,8 @@ pub async fn mark_sent(pool: &PgPool, id: MessageId, wamid: &str) -> Result<(), 
         wamid,
         Uuid::now_v7()
     )
-    .execute(&mut *transaction)
+    .execute(pool)
     .await?;
-    transaction.commit().await?;
     Ok(())
 }
 
@@ -147,11 +149,13 @@ pub async fn mark_retry(
     error: &Value,
 ) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE gc_channel.messages m
+        "WITH c AS (
+             SELECT c.mode FROM gc_channel.messages m JOIN gc_channel.conversations c USING (conversation_id)
+             WHERE m.message_id = $1 FOR SHARE OF c)
+         UPDATE gc_channel.messages m
          SET status = CASE WHEN c.mode = 'human' AND m.origin = 'bot' THEN 'cancelled' ELSE 'queued' END,
              next_attempt_at = now() + $2 * interval '1 second', error = $3
-         FROM gc_channel.conversations c
-         WHERE m.message_id = $1 AND m.status = 'sending' AND c.conversation_id = m.conversation_id",
+         FROM c WHERE m.message_id = $1 AND m.status = 'sending'",
         id.0,
         delay.as_secs_f64(),
         error
@@ -164,11 +168,13 @@ pub async fn mark_retry(
 /// The claim could not be used in time; as if it had not been made.
 pub async fn give_back(pool: &PgPool, id: MessageId) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE gc_channel.messages m
+        "WITH c AS (
+             SELECT c.mode FROM gc_channel.messages m JOIN gc_channel.conversations c USING (conversation_id)
+             WHERE m.message_id = $1 FOR SHARE OF c)
+         UPDATE gc_channel.messages m
          SET status = CASE WHEN c.mode = 'human' AND m.origin = 'bot' THEN 'cancelled' ELSE 'queued' END,
              attempts = m.attempts - 1
-         FROM gc_channel.conversations c
-         WHERE m.message_id = $1 AND m.status = 'sending' AND c.conversation_id = m.conversation_id",
+         FROM c WHERE m.message_id = $1 AND m.status = 'sending'",
         id.0
     )
     .execute(pool)
@@ -192,11 +198,13 @@ pub async fn mark_failed(pool: &PgPool, id: MessageId, error: &Value) -> Result<
 /// The answer was lost: the message may have been taken. A status will tell; a takeover in between makes it final.
 pub async fn mark_unknown(pool: &PgPool, id: MessageId, error: &Value) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE gc_channel.messages m
+        "WITH c AS (
+             SELECT c.mode FROM gc_channel.messages m JOIN gc_channel.conversations c USING (conversation_id)
+             WHERE m.message_id = $1 FOR SHARE OF c)
+         UPDATE gc_channel.messages m
          SET status = 'unknown', error = $2,
              next_attempt_at = CASE WHEN c.mode = 'human' AND m.origin = 'bot' THEN 'infinity'::timestamptz END
-         FROM gc_channel.conversations c
-         WHERE m.message_id = $1 AND m.status = 'sending' AND c.conversation_id = m.conversation_id",
+         FROM c WHERE m.message_id = $1 AND m.status = 'sending'",
         id.0,
         error
     )

@@ -280,7 +280,7 @@ async fn an_ordinary_user_needs_no_root() -> anyhow::Result<()> {
 #[tokio::test]
 async fn the_command_gives_the_url_and_returns_the_exit_code() -> anyhow::Result<()> {
     let folder = open_folder()?;
-    let script = "test \"$DATABASE_URL\" = \"$GOVCONNECT_TEST_DATABASE_URL\" && exit 7";
+    let script = "test \"$DATABASE_URL\" = \"$TEST_DATABASE_URL\" && exit 7";
     let status =
         postgres_command(folder.path(), &["sh", "-c", script]).stderr(Stdio::null()).status().await?;
     assert_eq!(status.code(), Some(7));

@@ -13,6 +13,7 @@ use govconnect::http::extract::BodyLimit;
 use govconnect::http::guard::InternalKeys;
 use govconnect::http::health::Readiness;
 use govconnect::http::listener::{Shared, listen};
+use govconnect::http_client;
 use govconnect::metrics::Metrics;
 use reqwest::{Method, StatusCode};
 use secrecy::SecretString;
@@ -43,7 +44,7 @@ pub async fn start(pool: &PgPool, clock: Clock, others: &OtherServices, bind: &s
             case: others.url.clone(),
             internal_key: INTERNAL_KEY.into(),
         },
-        http: reqwest::Client::builder().connect_timeout(Duration::from_secs(2)).build().unwrap(),
+        http: http_client::builder(Duration::from_secs(10)).build().unwrap(),
         metrics: metrics.clone(),
     };
     let shared = Shared {
@@ -80,7 +81,7 @@ pub struct Answer {
 impl Browser {
     pub fn new(dashboard: &Dashboard) -> Self {
         Browser {
-            client: reqwest::Client::builder().timeout(Duration::from_secs(30)).build().unwrap(),
+            client: http_client::builder(Duration::from_secs(30)).build().unwrap(),
             base: dashboard.base.clone(),
             cookie: None,
             origin: Some(dashboard.base.clone()),

@@ -71,6 +71,7 @@ pub fn start(world: World) -> OtherServices {
             .route("/internal/complaints", web::get().to(complaints))
             .route("/internal/complaints/stats", web::get().to(stats))
             .route("/internal/complaints/{id}", web::get().to(complaint))
+            .route("/internal/complaints/{id}/updates", web::get().to(updates))
             .route("/internal/conversations", web::get().to(conversations))
             .route("/internal/messages", web::get().to(messages))
     })
@@ -139,6 +140,20 @@ async fn complaint(request: HttpRequest, world: web::Data<World>, id: web::Path<
     answer(&request, &world, |inner| {
         match inner.complaints.iter().find(|item| item["complaint_id"] == *id.as_str()) {
             Some(found) => HttpResponse::Ok().json(found),
+            None => HttpResponse::NotFound().finish(),
+        }
+    })
+}
+
+/// Every complaint was filed by its citizen and nothing happened since.
+async fn updates(request: HttpRequest, world: web::Data<World>, id: web::Path<String>) -> HttpResponse {
+    answer(&request, &world, |inner| {
+        match inner.complaints.iter().find(|item| item["complaint_id"] == *id.as_str()) {
+            Some(found) => HttpResponse::Ok().json(json!({ "next_cursor": null, "items": [{
+                "update_id": uuid::Uuid::now_v7(), "version": 1, "actor_kind": "citizen", "actor_id": null,
+                "from_status": null, "to_status": found["status"], "changes": {}, "note": null,
+                "visibility": "public", "created_at": found["created_at"],
+            }] })),
             None => HttpResponse::NotFound().finish(),
         }
     })

@@ -1,0 +1,301 @@
+//! The statements of the channel's store, alone and against each other, on a real PostgreSQL.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use govconnect::ids::{ConversationId, Epoch, MessageId};
+use govconnect::store::channel::conversation::{self, Committed, Load, Loaded, NewOutbound, TurnCommit};
+use govconnect::store::channel::intake::{self, IncomingMessage, IntakeBatch};
+use govconnect::store::channel::outbox::{self, Claim};
+use govconnect::store::channel::statuses::IncomingStatus;
+use govconnect::store::channel::{sweep, takeover};
+use jiff::Timestamp;
+use serde_json::json;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::support::database::TestDatabase;
+
+fn message(wamid: &str, phone: Option<&str>, bsuid: Option<&str>) -> IncomingMessage {
+    IncomingMessage {
+        phone_number_id: "100".into(),
+        wamid: wamid.into(),
+        phone: phone.map(str::to_owned),
+        bsuid: bsuid.map(str::to_owned),
+        parent_bsuid: None,
+        display_name: Some("Siti".into()),
+        username: None,
+        sent_at: Timestamp::from_second(1_767_225_600).unwrap(),
+        kind: "text".into(),
+        text: Some("halo".into()),
+        content: json!({"type": "text"}),
+        raw: b"{}".to_vec(),
+    }
+}
+
+async fn take_in(pool: &PgPool, messages: Vec<IncomingMessage>) -> intake::IntakeOutcome {
+    intake::write(pool, &IntakeBatch { messages, ..IntakeBatch::default() }).await.unwrap()
+}
+
+async fn count(pool: &PgPool, statement: &'static str) -> i64 {
+    sqlx::query_scalar(statement).fetch_one(pool).await.unwrap()
+}
+
+/// One conversation with one waiting message.
+async fn conversation(pool: &PgPool) -> ConversationId {
+    let outcome = take_in(pool, vec![message(&Uuid::now_v7().to_string(), Some("6281"), None)]).await;
+    outcome.wake.first().unwrap().1
+}
+
+async fn load(pool: &PgPool, id: ConversationId, epoch: i64) -> Option<Box<Loaded>> {
+    match conversation::load(pool, id, Epoch(epoch)).await.unwrap() {
+        Load::Loaded(loaded) => Some(loaded),
+        Load::Fenced | Load::Missing => None,
+    }
+}
+
+fn turn(loaded: &Loaded, epoch: i64) -> TurnCommit {
+    TurnCommit {
+        conversation_id: loaded.conversation.conversation_id,
+        version: loaded.conversation.version,
+        epoch: Epoch(epoch),
+        turn_id: Uuid::now_v7(),
+        state: json!({}),
+        processed: loaded.inbox.iter().map(|message| message.message_id).collect(),
+        outbound: vec![NewOutbound {
+            message_id: MessageId::new(),
+            kind: "text".into(),
+            text: "jawaban".into(),
+            content: json!({"type": "text", "text": "jawaban"}),
+        }],
+        calls: Vec::new(),
+        events: Vec::new(),
+        hand_over: None,
+    }
+}
+
+async fn claimed(pool: &PgPool, id: ConversationId, epoch: i64) -> Option<MessageId> {
+    match outbox::claim(pool, id, Epoch(epoch)).await.unwrap() {
+        Claim::Row(row) => Some(row.message_id),
+        Claim::Later(_) | Claim::Empty => None,
+    }
+}
+
+async fn status_of(pool: &PgPool, id: MessageId) -> String {
+    sqlx::query_scalar("SELECT status FROM gc_channel.messages WHERE message_id = $1")
+        .bind(id.0)
+        .fetch_one(pool)
+        .await
+        .unwrap()
+}
+
+fn start_of(id: ConversationId) -> takeover::Start {
+    takeover::Start { conversation_id: id, admin_id: "ani".into(), reason: None, force: false }
+}
+
+#[tokio::test]
+async fn writers_given_the_same_messages_in_any_order_leave_one_row_each() {
+    let database = TestDatabase::with_connections(8).await;
+    let wamids: Vec<String> = (0..60).map(|number| format!("wamid.{number:02}")).collect();
+    let writers = (0..8).map(|writer| {
+        let mut mine: Vec<IncomingMessage> = wamids
+            .iter()
+            .enumerate()
+            .map(|(number, wamid)| message(wamid, Some(&format!("62{}", number % 10)), None))
+            .collect();
+        // Another order and another overlap for each, and every message twice.
+        mine.rotate_left(writer * 7);
+        let again = mine.clone();
+        let pool = database.pool.clone();
+        tokio::spawn(async move {
+            take_in(&pool, mine).await;
+            take_in(&pool, again).await
+        })
+    });
+    for outcome in futures::future::join_all(writers).await {
+        assert_eq!(outcome.unwrap().new_messages, 0, "the second time everything is known");
+    }
+    assert_eq!(count(&database.pool, "SELECT count(*) FROM gc_channel.messages").await, 60);
+    assert_eq!(count(&database.pool, "SELECT count(*) FROM gc_channel.conversations").await, 10);
+    assert_eq!(count(&database.pool, "SELECT count(*) FROM gc_channel.user_profiles").await, 10);
+    let strays = "SELECT count(*) FROM gc_channel.messages m LEFT JOIN gc_channel.conversations c USING (conversation_id)
+                  WHERE c.partition IS DISTINCT FROM m.partition";
+    assert_eq!(count(&database.pool, strays).await, 0);
+}
+
+#[tokio::test]
+async fn a_phone_that_comes_with_a_bsuid_is_the_same_person_and_with_another_bsuid_is_not() {
+    let database = TestDatabase::create().await;
+    let pool = &database.pool;
+    let by_phone = take_in(pool, vec![message("1", Some("6281"), None)]).await;
+    let with_bsuid = take_in(pool, vec![message("2", Some("6281"), Some("ID.a"))]).await;
+    let without_phone = take_in(pool, vec![message("3", None, Some("ID.a"))]).await;
+    assert_eq!(by_phone.wake, with_bsuid.wake);
+    assert_eq!(by_phone.wake, without_phone.wake);
+
+    let resold = take_in(pool, vec![message("4", Some("6281"), Some("ID.b"))]).await;
+    assert_ne!(resold.wake, by_phone.wake, "numbers are resold: another BSUID is another person");
+    take_in(pool, vec![message("5", Some("6281"), Some("ID.b"))]).await;
+    let merges = "SELECT count(*) FROM gc_channel.commands WHERE kind = 'merge' AND done_at IS NULL";
+    assert_eq!(count(pool, merges).await, 1, "one question for the operator, however often they write");
+    let phones: Vec<Option<String>> =
+        sqlx::query_scalar("SELECT phone FROM gc_channel.user_profiles WHERE bsuid = 'ID.b'")
+            .fetch_all(pool)
+            .await
+            .unwrap();
+    assert_eq!(phones, [None], "the disputed number is not written to");
+}
+
+#[tokio::test]
+async fn an_older_owner_can_neither_commit_nor_claim_after_a_newer_has_loaded() {
+    let database = TestDatabase::create().await;
+    let pool = &database.pool;
+    let id = conversation(pool).await;
+    let older = load(pool, id, 1).await.unwrap();
+    assert!(matches!(conversation::commit_turn(pool, &turn(&older, 1)).await.unwrap(), Committed::Yes(_)));
+    let newer = load(pool, id, 2).await.unwrap();
+    assert!(newer.inbox.is_empty());
+    assert!(load(pool, id, 1).await.is_none(), "the older owner is told");
+    assert_eq!(claimed(pool, id, 1).await, None);
+    let mut late = turn(&older, 1);
+    late.version = newer.conversation.version;
+    assert_eq!(conversation::commit_turn(pool, &late).await.unwrap(), Committed::Stale);
+    assert!(claimed(pool, id, 2).await.is_some());
+}
+
+#[tokio::test]
+async fn a_turn_that_is_committed_twice_changes_nothing_the_second_time() {
+    let database = TestDatabase::create().await;
+    let pool = &database.pool;
+    let id = conversation(pool).await;
+    let loaded = load(pool, id, 1).await.unwrap();
+    let (first, second) = (turn(&loaded, 1), turn(&loaded, 1));
+    let (one, two) =
+        tokio::join!(conversation::commit_turn(pool, &first), conversation::commit_turn(pool, &second));
+    let committed: HashSet<bool> =
+        [one.unwrap(), two.unwrap()].map(|outcome| outcome != Committed::Stale).into();
+    assert_eq!(committed.len(), 2, "one of them and only one");
+    assert_eq!(count(pool, "SELECT count(*) FROM gc_channel.messages WHERE direction = 'out'").await, 1);
+}
+
+#[tokio::test]
+async fn a_takeover_cancels_what_is_queued_refuses_turns_and_leaves_what_is_in_flight() {
+    let database = TestDatabase::create().await;
+    let pool = &database.pool;
+    let id = conversation(pool).await;
+    let loaded = load(pool, id, 1).await.unwrap();
+    let mut commit = turn(&loaded, 1);
+    commit.outbound.push(NewOutbound { message_id: MessageId::new(), ..commit.outbound[0].clone() });
+    conversation::commit_turn(pool, &commit).await.unwrap();
+    let in_flight = claimed(pool, id, 1).await.unwrap();
+    assert_eq!(in_flight, commit.outbound[0].message_id, "in order");
+
+    let before = load(pool, id, 1).await.unwrap();
+    let started = takeover::start(pool, &start_of(id)).await.unwrap();
+    assert_eq!(started.cancelled, 1);
+    assert_eq!(takeover::in_flight(pool, id).await.unwrap(), [in_flight]);
+    assert_eq!(takeover::start(pool, &start_of(id)).await.unwrap().session_id, started.session_id);
+    assert_eq!(conversation::commit_turn(pool, &turn(&before, 1)).await.unwrap(), Committed::Stale);
+    outbox::mark_retry(pool, in_flight, Duration::ZERO, &json!({})).await.unwrap();
+    assert_eq!(status_of(pool, in_flight).await, "cancelled");
+    assert_eq!(claimed(pool, id, 1).await, None);
+
+    take_in(pool, vec![message("later", Some("6281"), None)]).await;
+    let all: Vec<_> = govconnect::ids::PartitionId::all().collect();
+    assert!(sweep::pending(pool, &all, 10).await.unwrap().is_empty(), "a held conversation is the officer's");
+    takeover::end(pool, id, Some("ani"), None, "done").await.unwrap();
+    assert!(load(pool, id, 1).await.unwrap().inbox.is_empty(), "the officer saw it");
+}
+
+#[tokio::test]
+async fn a_row_put_back_while_a_takeover_commits_does_not_slip_behind_it() {
+    let database = TestDatabase::create().await;
+    let pool = &database.pool;
+    let id = conversation(pool).await;
+    let loaded = load(pool, id, 1).await.unwrap();
+    conversation::commit_turn(pool, &turn(&loaded, 1)).await.unwrap();
+    let row = claimed(pool, id, 1).await.unwrap();
+
+    // A takeover that has done everything but commit.
+    let mut takeover = pool.begin().await.unwrap();
+    sqlx::query(
+        "UPDATE gc_channel.conversations SET mode = 'human', holder = 'ani' WHERE conversation_id = $1",
+    )
+    .bind(id.0)
+    .execute(&mut *takeover)
+    .await
+    .unwrap();
+    let back = tokio::spawn({
+        let pool = pool.clone();
+        async move { outbox::mark_retry(&pool, row, Duration::ZERO, &json!({})).await }
+    });
+    let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
+    while count(pool, waiting).await == 0 && !back.is_finished() {
+        assert!(tokio::time::Instant::now() < deadline, "neither waiting nor done");
+        tokio::task::yield_now().await;
+    }
+    takeover.commit().await.unwrap();
+    back.await.unwrap().unwrap();
+    assert_eq!(status_of(pool, row).await, "cancelled");
+}
+
+#[tokio::test]
+async fn a_status_with_our_id_settles_a_send_whose_answer_was_lost() {
+    let database = TestDatabase::create().await;
+    let pool = &database.pool;
+    let id = conversation(pool).await;
+    let loaded = load(pool, id, 1).await.unwrap();
+    conversation::commit_turn(pool, &turn(&loaded, 1)).await.unwrap();
+    let row = claimed(pool, id, 1).await.unwrap();
+    outbox::mark_unknown(pool, row, &json!({"title": "lost"})).await.unwrap();
+    assert_eq!(claimed(pool, id, 1).await, None, "not repeated while the outcome is unknown");
+
+    let status = |status: &str, our_id: Option<Uuid>| IncomingStatus {
+        wamid: "wamid.out".into(),
+        status: status.into(),
+        at: Timestamp::from_second(1_767_225_601).unwrap(),
+        our_id,
+        errors: None,
+    };
+    let batch = IntakeBatch {
+        statuses: vec![status("delivered", Some(row.0)), status("sent", Some(row.0))],
+        ..IntakeBatch::default()
+    };
+    let outcome = intake::write(pool, &batch).await.unwrap();
+    assert_eq!(outcome.wake.first().map(|(_, woken)| *woken), Some(id), "what waited behind it goes on");
+    assert_eq!(status_of(pool, row).await, "delivered");
+}
+
+#[tokio::test]
+async fn a_status_that_comes_before_the_send_was_recorded_is_not_lost() {
+    let database = TestDatabase::create().await;
+    let pool = &database.pool;
+    let id = conversation(pool).await;
+    let loaded = load(pool, id, 1).await.unwrap();
+    conversation::commit_turn(pool, &turn(&loaded, 1)).await.unwrap();
+    let row = claimed(pool, id, 1).await.unwrap();
+    let early = IncomingStatus {
+        wamid: "wamid.early".into(),
+        status: "read".into(),
+        at: Timestamp::from_second(1_767_225_601).unwrap(),
+        our_id: None,
+        errors: None,
+    };
+    intake::write(pool, &IntakeBatch { statuses: vec![early], ..IntakeBatch::default() }).await.unwrap();
+    outbox::mark_sent(pool, row, "wamid.early").await.unwrap();
+    assert_eq!(status_of(pool, row).await, "read");
+    assert_eq!(count(pool, "SELECT count(*) FROM gc_channel.early_statuses").await, 0);
+}
+
+#[tokio::test]
+async fn what_the_database_refuses_is_refused_and_not_taken_for_an_outage() {
+    let database = TestDatabase::create().await;
+    let mut poison = message("poison", Some("6281"), None);
+    poison.content = json!({"text": "a\u{0}b"});
+    let batch =
+        IntakeBatch { messages: vec![poison, message("fine", Some("6281"), None)], ..IntakeBatch::default() };
+    let error = intake::write(&database.pool, &batch).await.unwrap_err();
+    assert!(matches!(error, govconnect::store::StoreError::Refused(_)), "{error:?}");
+    assert_eq!(count(&database.pool, "SELECT count(*) FROM gc_channel.messages").await, 0, "all or nothing");
+}
