@@ -125,7 +125,8 @@ pub async fn mark_sent(pool: &PgPool, id: MessageId, wamid: &str) -> Result<(), 
                   SET wamid = coalesce(m.wamid, $2),
                       status = CASE WHEN m.status NOT IN ('sending', 'unknown', 'queued') THEN m.status
                                     ELSE coalesce((SELECT status FROM best), 'sent') END,
-                      error = CASE WHEN (SELECT status FROM best) = 'failed' THEN (SELECT errors FROM best) END,
+                      error = CASE WHEN m.status NOT IN ('sending', 'unknown', 'queued') THEN m.error
+                                   WHEN (SELECT status FROM best) = 'failed' THEN (SELECT errors FROM best) END,
                       status_at = coalesce(m.status_at, (SELECT at FROM best), now())
                   WHERE m.message_id = $1
                   RETURNING m.conversation_id, m.message_id, m.wamid, m.status)
