@@ -5,8 +5,9 @@
 #![expect(
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stderr,
     clippy::unwrap_used,
-    reason = "a test that cannot go on must fail"
+    reason = "a test that cannot go on must fail, and say why"
 )]
 
 mod ai;

@@ -99,12 +99,13 @@ pub async fn claim(pool: &PgPool, id: ConversationId, epoch: Epoch) -> Result<Cl
 /// or this node's actor before a panic). Their outcome is unknown; their wait counts from the claim.
 pub async fn abandon_claims(pool: &PgPool, id: ConversationId, epoch: Epoch) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE gc_channel.messages m
+        "WITH c AS (SELECT mode FROM gc_channel.conversations WHERE conversation_id = $1 FOR SHARE)
+         UPDATE gc_channel.messages m
          SET status = 'unknown',
              next_attempt_at = CASE WHEN c.mode = 'human' AND m.origin = 'bot' THEN 'infinity'::timestamptz END
-         FROM gc_channel.conversations c
+         FROM c
          WHERE m.partition = $3 AND m.conversation_id = $1 AND m.direction = 'out' AND m.status = 'sending'
-           AND m.claim_epoch <= $2 AND c.conversation_id = m.conversation_id",
+           AND m.claim_epoch <= $2",
         id.0,
         epoch.0,
         PartitionId::of(id).as_i16()
@@ -124,7 +125,8 @@ pub async fn mark_sent(pool: &PgPool, id: MessageId, wamid: &str) -> Result<(), 
                   SET wamid = coalesce(m.wamid, $2),
                       status = CASE WHEN m.status NOT IN ('sending', 'unknown', 'queued') THEN m.status
                                     ELSE coalesce((SELECT status FROM best), 'sent') END,
-                      error = CASE WHEN (SELECT status FROM best) = 'failed' THEN (SELECT errors FROM best) END,
+                      error = CASE WHEN m.status NOT IN ('sending', 'unknown', 'queued') THEN m.error
+                                   WHEN (SELECT status FROM best) = 'failed' THEN (SELECT errors FROM best) END,
                       status_at = coalesce(m.status_at, (SELECT at FROM best), now())
                   WHERE m.message_id = $1
                   RETURNING m.conversation_id, m.message_id, m.wamid, m.status)
