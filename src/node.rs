@@ -25,6 +25,7 @@ use crate::actors::channel::{ChannelContext, ChannelSettings, Lease, Partitions}
 use crate::actors::clients::{AiClient, CaseClient};
 use crate::actors::partition::{Drain, Partition};
 use crate::actors::sender::Sender;
+use crate::actors::supervision::Vital;
 use crate::actors::{ai as ai_actor, case, intake, supervision};
 use crate::admin_command;
 use crate::ai::service::AiService;
@@ -89,6 +90,9 @@ pub async fn serve(config: Config, warnings: &[String]) -> anyhow::Result<()> {
         () = lost(&mut node.lease_lost) => {
             Err(anyhow::anyhow!("another process took over this database; this node stops"))
         }
+        name = panicked(&mut node.vital_ended) => {
+            Err(anyhow::anyhow!("the actor {name} panicked; this node stops, and the next start goes on from the store"))
+        }
     };
     match &stopped_by {
         Ok(signal) => tracing::info!(signal, "stopping: open work is finished first"),
@@ -107,6 +111,14 @@ async fn lost(lease_lost: &mut watch::Receiver<bool>) {
     }
 }
 
+async fn panicked(vital_ended: &mut watch::Receiver<Option<&'static str>>) -> &'static str {
+    match vital_ended.wait_for(Option::is_some).await.map(|name| *name) {
+        Ok(Some(name)) => name,
+        // All actors have gone with the node.
+        Ok(None) | Err(_) => std::future::pending().await,
+    }
+}
+
 /// Everything that runs.
 struct Node {
     id: NodeId,
@@ -116,6 +128,7 @@ struct Node {
     intake: tokio::task::JoinHandle<()>,
     background: Vec<tokio::task::JoinHandle<()>>,
     lease_lost: watch::Receiver<bool>,
+    vital_ended: watch::Receiver<Option<&'static str>>,
     draining: Arc<AtomicBool>,
     simulator: Option<Simulator>,
 }
@@ -140,7 +153,9 @@ impl Node {
         metrics.partitions_owned.with_label_values(&[] as &[&str]).set(epochs.len() as i64);
 
         let ai = AiService::new(pool.clone(), Duration::from_millis(config.ai.turn_deadline_ms));
-        let beginning = Beginning { config, clock: &clock, metrics: &metrics, pool: &pool, ai: &ai };
+        let (vital, vital_ended) = Vital::new();
+        let beginning =
+            Beginning { config, clock: &clock, metrics: &metrics, pool: &pool, ai: &ai, vital: &vital };
         let partitions = start_actors(&beginning, &epochs, &lease, simulator.as_ref()).await?;
         let (intake, queue) =
             intake::queue(config.intake.queue, config.intake.max_batch_rows, metrics.clone());
@@ -181,6 +196,7 @@ impl Node {
             intake: writer,
             background,
             lease_lost,
+            vital_ended,
             draining,
             simulator,
         })
@@ -256,6 +272,7 @@ struct Beginning<'a> {
     metrics: &'a Metrics,
     pool: &'a sqlx::PgPool,
     ai: &'a AiService,
+    vital: &'a Vital,
 }
 
 async fn start_actors(
@@ -264,7 +281,7 @@ async fn start_actors(
     lease: &Lease,
     simulator: Option<&Simulator>,
 ) -> anyhow::Result<Partitions> {
-    let Beginning { config, clock, metrics, pool, ai } = *beginning;
+    let Beginning { config, clock, metrics, pool, ai, vital } = *beginning;
     let arbiters = supervision::arbiters()?;
     let home = arbiters.first().context("no arbiter")?;
     let gone = || anyhow::anyhow!("an arbiter ended while the node started");
@@ -282,7 +299,7 @@ async fn start_actors(
     )?;
     let sender = {
         let (per_second, sender_metrics) = (config.whatsapp.send_per_s, metrics.clone());
-        supervision::spawn_on(home, "sender", metrics, move || {
+        supervision::spawn_on(home, "sender", metrics, vital, move || {
             Sender::new(client, per_second, sender_metrics)
         })
         .await
@@ -290,14 +307,14 @@ async fn start_actors(
     };
     let ai = {
         let (service, concurrency) = (ai.clone(), config.ai.concurrency);
-        supervision::spawn_on(home, "ai", metrics, move || ai_actor::Ai::new(service, concurrency))
+        supervision::spawn_on(home, "ai", metrics, vital, move || ai_actor::Ai::new(service, concurrency))
             .await
             .ok_or_else(gone)?
     };
     let case = {
         let (pool, clock, zone) = (pool.clone(), clock.clone(), config.time_zone());
         let case_metrics = metrics.clone();
-        supervision::spawn_on(home, "case", metrics, move || {
+        supervision::spawn_on(home, "case", metrics, vital, move || {
             case::Case::new(pool, clock, zone, case_metrics, CASE_CONCURRENCY)
         })
         .await
@@ -323,7 +340,8 @@ async fn start_actors(
         let arbiter = &arbiters[usize::from(partition.0) % arbiters.len()];
         let context = context.clone();
         let make = move || Partition::new(partition, epoch, context);
-        addresses.push(supervision::spawn_on(arbiter, "partition", metrics, make).await.ok_or_else(gone)?);
+        addresses
+            .push(supervision::spawn_on(arbiter, "partition", metrics, vital, make).await.ok_or_else(gone)?);
     }
     Partitions::new(addresses).context("not all partitions were started")
 }

@@ -11,6 +11,7 @@ use futures::future::LocalBoxFuture;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::supervision;
 use crate::ai::service::{AiError, AiService};
 use crate::dialogue::understanding::{UnderstandRequest, Understanding};
 
@@ -49,7 +50,8 @@ impl Handler<Understand> for Ai {
                 let _permit = turns.acquire().await.map_err(|_| AiError::Deadline)?;
                 service.understand(&request).await
             };
-            timeout(deadline, turn).await.map_err(|_| AiError::Deadline)?
+            let turn = supervision::contained("ai", timeout(deadline, turn)).await;
+            turn.ok_or(AiError::Panicked)?.map_err(|_| AiError::Deadline)?
         })
     }
 }

@@ -13,6 +13,7 @@ use sqlx::PgPool;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::supervision;
 use crate::bus::case_calls::{
     CancelComplaint, CaseCallError, CreateComplaint, FindComplaint, ListComplaints, Refusal,
     ReportedComplaint,
@@ -68,7 +69,11 @@ impl Case {
         let desk = self.desk.clone();
         Box::pin(async move {
             let answer = match timeout(PATIENCE, desk.permits.acquire()).await {
-                Ok(Ok(_permit)) => work(desk.clone()).await,
+                // A call that panicked may be made again: the same key finds what was done.
+                Ok(Ok(_permit)) => {
+                    let answer = supervision::contained("case", work(desk.clone())).await;
+                    answer.unwrap_or(Err(CaseCallError::Unavailable))
+                }
                 Ok(Err(_)) | Err(_) => Err(CaseCallError::Unavailable),
             };
             let outcome = match &answer {

@@ -11,6 +11,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use rand::RngExt;
 use serde_json::Value;
 
+use super::supervision;
 use crate::ids::MessageId;
 use crate::metrics::Metrics;
 use crate::whatsapp::client::GraphClient;
@@ -141,11 +142,12 @@ impl Handler<Send> for Sender {
         let metrics = self.metrics.clone();
         Box::pin(async move {
             let our_id = message.message_id.to_string();
-            let result =
-                client.send(&message.phone_number_id, &message.recipient, &message.content, &our_id).await;
-            let settled = match result {
-                Ok(wamid) => Settled::Sent { wamid },
-                Err(error) => settle(&error, message.attempt),
+            let call = client.send(&message.phone_number_id, &message.recipient, &message.content, &our_id);
+            let settled = match supervision::contained("sender", call).await {
+                Some(Ok(wamid)) => Settled::Sent { wamid },
+                Some(Err(error)) => settle(&error, message.attempt),
+                // How far the call came is not known.
+                None => Settled::Unknown { error: CallError::Ambiguous.to_json() },
             };
             metrics.sends.with_label_values(&[class_of(&settled)]).inc();
             if let Settled::Retry { after, error } = &settled

@@ -4,14 +4,16 @@
 //! a future whose `JoinHandle` tells how it ended; whoever asked for it decides about a restart.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Context, Handler, Message};
 use actix_rt::{Arbiter, ArbiterHandle};
+use futures::FutureExt;
 use tokio::runtime::Runtime;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinError;
 
 use crate::metrics::Metrics;
@@ -85,21 +87,53 @@ pub fn spawn<A: Actor<Context = Context<A>>>(
     address
 }
 
-/// Starts an actor on another arbiter and gives its address, or `None` when that arbiter is gone.
+/// Tells the node when an actor that it cannot do without has panicked; then the node stops rather than limp on, and
+/// the next start goes on from the store.
+#[derive(Clone)]
+pub struct Vital(watch::Sender<Option<&'static str>>);
+
+impl Vital {
+    /// With the end that the node listens at: the name of the actor that panicked.
+    pub fn new() -> (Self, watch::Receiver<Option<&'static str>>) {
+        let (sender, receiver) = watch::channel(None);
+        (Vital(sender), receiver)
+    }
+}
+
+/// Starts an actor that the node cannot do without on another arbiter, and gives its address, or `None` when that
+/// arbiter is gone.
 pub async fn spawn_on<A: Actor<Context = Context<A>>>(
     arbiter: &ArbiterHandle,
     name: &'static str,
     metrics: &Metrics,
+    vital: &Vital,
     make: impl FnOnce() -> A + Send + 'static,
 ) -> Option<Addr<A>> {
     let (sender, receiver) = oneshot::channel();
-    let metrics = metrics.clone();
+    let (metrics, vital) = (metrics.clone(), vital.clone());
     arbiter.spawn_fn(move || {
-        let address = spawn(name, &metrics, make(), |_| {});
+        let address = spawn(name, &metrics, make(), move |ended| {
+            if ended == Ended::Panicked {
+                vital.0.send_replace(Some(name));
+            }
+        });
         // Nobody waiting any more means that the node is going down; the actor then ends with its arbiter.
         drop(sender.send(address));
     });
     receiver.await.ok()
+}
+
+/// Runs one call's work so that its panic costs that call and not the actor, which serves all conversations. `None`
+/// when it panicked; the hook has printed where.
+pub async fn contained<T>(name: &'static str, work: impl Future<Output = T>) -> Option<T> {
+    // What the work leaves half done is its own: it shares only pools and counters with other calls.
+    match AssertUnwindSafe(work).catch_unwind().await {
+        Ok(answer) => Some(answer),
+        Err(_) => {
+            tracing::error!(actor = name, "a call panicked");
+            None
+        }
+    }
 }
 
 /// Hands a message over if the mailbox takes it. A `false` loses only a hint: what it told of is in the store.
@@ -176,6 +210,20 @@ mod tests {
         assert_eq!(receiver.await.unwrap(), Ended::Panicked);
         assert_eq!(neighbour.send(Ask).await.unwrap(), 7);
         assert!(fragile.send(Ask).await.is_err());
+    }
+
+    #[actix::test]
+    async fn a_call_that_panics_is_contained_and_a_vital_actor_that_panics_is_told_of() {
+        assert_eq!(contained("test", async { panic!("on purpose") }).await, None::<()>);
+        assert_eq!(contained("test", async { 7 }).await, Some(7));
+
+        let (vital, mut told) = Vital::new();
+        let arbiter = Arbiter::new();
+        let metrics = Metrics::new().unwrap();
+        let address = spawn_on(&arbiter.handle(), "fragile", &metrics, &vital, || Fragile).await.unwrap();
+        assert!(deliver(&address, Break));
+        assert_eq!(*told.wait_for(Option::is_some).await.unwrap(), Some("fragile"));
+        arbiter.stop();
     }
 
     #[actix::test]

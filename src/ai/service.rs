@@ -24,6 +24,9 @@ pub enum AiError {
     /// The time for the turn is over; trying again later may help.
     #[error("not understood within the deadline")]
     Deadline,
+    /// The work on this turn panicked; others go on.
+    #[error("understanding this turn panicked")]
+    Panicked,
     /// The documents cannot be searched at present. Not the same as having found nothing.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -83,6 +86,7 @@ impl AiService {
     /// # Errors
     /// [`AiError`].
     pub async fn understand_traced(&self, request: &UnderstandRequest) -> Result<Traced, AiError> {
+        crate::crash_point!("ai::understand");
         let started = Instant::now();
         let mut reading = builtin::read(request);
         let wanted = &reading.understanding;

@@ -401,6 +401,7 @@ impl From<AiError> for Problem {
             AiError::Deadline => {
                 Problem::new(StatusCode::GATEWAY_TIMEOUT).detail("not understood within ai.turn_deadline_ms")
             }
+            AiError::Panicked => Problem::internal(),
             AiError::Store(error) => store_failure(&error),
         }
     }

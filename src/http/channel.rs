@@ -6,6 +6,8 @@ mod people;
 mod takeover;
 mod webhook;
 
+pub use webhook::to_batch;
+
 use std::str::FromStr;
 
 use actix_web::middleware::from_fn;

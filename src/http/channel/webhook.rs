@@ -82,7 +82,8 @@ pub(super) async fn receive_webhook(
     Ok(HttpResponse::Ok().finish())
 }
 
-fn to_batch(updates: Vec<Update>) -> IntakeBatch {
+/// What a webhook told, as the rows it becomes.
+pub fn to_batch(updates: Vec<Update>) -> IntakeBatch {
     let mut batch = IntakeBatch::default();
     for update in updates {
         match update {

@@ -85,6 +85,7 @@ crash_sweep! {
     a_crash_before_the_200_loses_nothing: "webhook::before_200",
     a_crash_at_the_wake_up_loses_nothing: "conversation::wake",
     a_crash_with_the_turn_decided_loses_nothing: "conversation::turn",
+    a_crash_while_thinking_loses_nothing: "ai::understand",
     a_crash_before_the_turn_commits_loses_nothing: "turn::before_commit",
     a_crash_after_the_turn_committed_loses_nothing: "turn::after_commit",
     a_crash_before_the_call_loses_nothing: "call::before",

@@ -45,6 +45,22 @@ async fn a_panic_at_any_step_of_a_conversation_is_survived() {
 }
 
 #[tokio::test]
+async fn a_panic_while_understanding_costs_that_turn_and_not_the_actor_that_serves_everybody() {
+    let office = Office::open_with(&[("FAILPOINTS", "ai::understand=1*panic->off")]).await;
+    for citizen in ["panik", "tenang"] {
+        office.citizen(citizen).await;
+        office.says(citizen, BROKEN_ROAD).await;
+    }
+    office.check().await;
+    for citizen in ["panik", "tenang"] {
+        assert_eq!(office.accepted(Some(citizen)).await.len(), 1, "{citizen}");
+    }
+    assert_eq!(office.node().log_text().matches("a call panicked").count(), 1);
+    assert!(!office.node().log_text().contains("actor panicked"));
+    office.close().await;
+}
+
+#[tokio::test]
 async fn a_conversation_that_keeps_panicking_is_parked_until_somebody_retries_it() {
     let office = Office::open_with(&[
         ("CONVERSATION__RESTART_BUDGET", "2"),

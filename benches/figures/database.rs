@@ -1,0 +1,122 @@
+//! Databases of the measurement's own on the server that `DATABASE_URL` names, and citizens to fill them with.
+
+use anyhow::Context as _;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
+
+use govconnect::ids::{ConversationId, PartitionId};
+use govconnect::store;
+
+/// The office's number in every made-up message.
+pub const PHONE_NUMBER_ID: &str = "100000000000001";
+/// Citizens inserted by one statement.
+const CHUNK: u32 = 50_000;
+
+/// A server to measure on.
+pub struct Server {
+    url: String,
+    options: PgConnectOptions,
+}
+
+impl Server {
+    /// The server of `DATABASE_URL`.
+    pub fn from_environment() -> anyhow::Result<Self> {
+        let url = std::env::var("DATABASE_URL")
+            .context("DATABASE_URL is not set; scripts/bench starts a server and sets it")?;
+        let options = url.parse().map_err(|_| anyhow::anyhow!("DATABASE_URL is not a postgres:// URL"))?;
+        Ok(Server { url, options })
+    }
+
+    /// A fresh, migrated database.
+    pub async fn create(&self, name: &str) -> anyhow::Result<()> {
+        let mut connection = PgConnection::connect_with(&self.options).await?;
+        for statement in
+            [format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"), format!("CREATE DATABASE {name}")]
+        {
+            sqlx::query(AssertSqlSafe(statement)).execute(&mut connection).await?;
+        }
+        connection.close().await?;
+        let pool = self.pool(name, 1).await?;
+        store::migrate(&pool).await?;
+        pool.close().await;
+        Ok(())
+    }
+
+    /// A pool as a node opens it.
+    pub async fn pool(&self, name: &str, connections: u32) -> anyhow::Result<PgPool> {
+        Ok(store::connect(self.options.clone().database(name), connections).await?)
+    }
+
+    /// The URL of one of the databases, for a node in a process of its own.
+    pub fn url(&self, name: &str) -> anyhow::Result<String> {
+        let mut url = reqwest::Url::parse(&self.url).context("DATABASE_URL")?;
+        url.set_path(&format!("/{name}"));
+        Ok(url.into())
+    }
+}
+
+/// The phone number of a made-up citizen.
+pub fn phone_of(citizen: u32) -> String {
+    format!("628{citizen:010}")
+}
+
+/// The business-scoped id of a made-up citizen.
+pub fn bsuid_of(citizen: u32) -> String {
+    format!("ID.{citizen:020}")
+}
+
+/// Empties the channel's tables and fills them with citizens 1 to `citizens`: each with both identities, a profile,
+/// a conversation and one handled message. Leaves the database as a node finds it that has been up for a while:
+/// analysed, with nothing left to write.
+pub async fn fill(pool: &PgPool, citizens: u32, progress: impl Fn(u32)) -> anyhow::Result<()> {
+    let mut connection = pool.acquire().await?;
+    sqlx::query(
+        "TRUNCATE gc_channel.messages, gc_channel.conversations, gc_channel.user_profiles, gc_channel.identities,
+             gc_channel.commands, gc_channel.calls, gc_channel.takeover_sessions, gc_channel.early_statuses,
+             gc_channel.parked_updates, gc_channel.event_outbox",
+    )
+    .execute(&mut *connection)
+    .await?;
+    let mut first = 1;
+    while first <= citizens {
+        let last = citizens.min(first + CHUNK - 1);
+        let numbers: Vec<i32> = (first..=last).map(u32::cast_signed).collect();
+        let conversations: Vec<ConversationId> = numbers.iter().map(|_| ConversationId::new()).collect();
+        sqlx::query(
+            "WITH citizen AS MATERIALIZED (
+                 SELECT n, uuidv7() AS person, uuidv7() AS message, conversation, partition,
+                        '628' || lpad(n::text, 10, '0') AS phone, 'ID.' || lpad(n::text, 20, '0') AS bsuid,
+                        now() - interval '30 days' + n * interval '1 second' AS at
+                 FROM unnest($1::int[], $2::uuid[], $3::smallint[]) AS given (n, conversation, partition)),
+             profiles AS (INSERT INTO gc_channel.user_profiles (person_id, phone, bsuid, display_name)
+                 SELECT person, phone, bsuid, 'Warga ' || n FROM citizen),
+             identities AS (INSERT INTO gc_channel.identities (kind, value, person_id)
+                 SELECT 'phone', phone, person FROM citizen UNION ALL SELECT 'bsuid', bsuid, person FROM citizen),
+             conversations AS (INSERT INTO gc_channel.conversations
+                     (conversation_id, phone_number_id, person_id, partition, version, last_message_at, window_expires_at)
+                 SELECT conversation, $4, person, partition, 1, at, at + interval '24 hours' FROM citizen)
+             INSERT INTO gc_channel.messages (message_id, conversation_id, partition, direction, wamid, kind, text,
+                     content, sent_at, processed_at)
+             SELECT message, conversation, partition, 'in', 'wamid.stored.' || n, 'text', 'Selamat pagi',
+                    '{\"type\": \"text\", \"text\": {\"body\": \"Selamat pagi\"}}', at, at FROM citizen",
+        )
+        .bind(&numbers)
+        .bind(conversations.iter().map(|id| id.0).collect::<Vec<_>>())
+        .bind(conversations.iter().map(|id| PartitionId::of(*id).as_i16()).collect::<Vec<_>>())
+        .bind(PHONE_NUMBER_ID)
+        .execute(&mut *connection)
+        .await?;
+        first = last + 1;
+        progress(last);
+    }
+    sqlx::query("VACUUM (ANALYZE) gc_channel.user_profiles, gc_channel.identities, gc_channel.conversations, gc_channel.messages")
+        .execute(&mut *connection)
+        .await?;
+    Ok(())
+}
+
+/// Ends what the server would otherwise do in the background of the next round.
+pub async fn settle(pool: &PgPool) -> anyhow::Result<()> {
+    sqlx::query("CHECKPOINT").execute(pool).await?;
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! The figures that matter, measured beside a rival in the same run: `target/bench/results.json` and a table.
+//!
+//! Started by `scripts/bench`, which gives `DATABASE_URL`: a PostgreSQL of its own with full durability.
+//! `--quick` only shows that everything starts: its numbers mean nothing. `node`, `intake` and `turns` measure a part.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command whose output is its purpose")]
+
+mod database;
+mod intake;
+mod load;
+mod node;
+mod report;
+mod service;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use govconnect::config::{self, Overrides};
+use govconnect::telemetry;
+
+use database::Server;
+use report::Report;
+
+/// How much is measured.
+pub struct Extent {
+    rounds: usize,
+    round: Duration,
+    few_citizens: u32,
+    many_citizens: u32,
+    /// Turns of a round.
+    turns: usize,
+}
+
+const FULL: Extent = Extent {
+    rounds: 5,
+    round: Duration::from_secs(3),
+    few_citizens: 10_000,
+    many_citizens: 1_000_000,
+    turns: 4_000,
+};
+const QUICK: Extent = Extent {
+    rounds: 1,
+    round: Duration::from_millis(200),
+    few_citizens: 100,
+    many_citizens: 1_000,
+    turns: 50,
+};
+
+fn main() -> anyhow::Result<()> {
+    // As the node does it: one runtime for everything, shared with the arbiters.
+    let runtime = Arc::new(tokio::runtime::Builder::new_multi_thread().enable_all().build()?);
+    govconnect::actors::supervision::share_runtime(runtime.clone());
+    let system = actix_rt::System::with_tokio_rt(move || runtime);
+    system.block_on(run())
+}
+
+async fn run() -> anyhow::Result<()> {
+    let quick = std::env::args().any(|argument| argument == "--quick");
+    let extent = if quick { QUICK } else { FULL };
+    // cargo adds `--bench`; what is left names the parts to measure.
+    let parts: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
+    let config = config::load(&Overrides::none())?.config;
+    telemetry::start(&config.log)?;
+    let server = Server::from_environment()?;
+    let mut report = Report::default();
+    if wanted("node") {
+        node::idle(&server, &extent, &mut report).await?;
+    }
+    if wanted("intake") {
+        intake::measure(&config, &server, &extent, &mut report).await?;
+    }
+    if wanted("turns") {
+        node::turns(&server, &extent, &mut report).await?;
+    }
+    // A quick or partial run must not stand in for a whole one.
+    let whole = !quick && parts.is_empty();
+    let file = if whole { "target/bench/results.json" } else { "target/bench/partial.json" };
+    report.write(&Path::new(env!("CARGO_MANIFEST_DIR")).join(file))?;
+    println!("{}", report.table());
+    say(&format!("written to {file}"));
+    Ok(())
+}
+
+/// Progress goes to standard error, so that the table can be kept.
+fn say(line: &str) {
+    eprintln!("{line}");
+}
