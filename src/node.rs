@@ -161,7 +161,9 @@ impl Node {
             intake::queue(config.intake.queue, config.intake.max_batch_rows, metrics.clone());
         let writer = {
             let (pool, metrics, partitions) = (pool.clone(), metrics.clone(), partitions.clone());
-            tokio::spawn(intake::run(queue, pool, metrics, move |wake| partitions.wake_all(wake, "hint")))
+            let writing =
+                intake::run(queue, pool, metrics.clone(), move |wake| partitions.wake_all(wake, "hint"));
+            supervision::spawn_vital("intake", &metrics, &vital, writing)
         };
         let (lose, lease_lost) = watch::channel(false);
         let background = vec![

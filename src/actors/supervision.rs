@@ -100,6 +100,24 @@ impl Vital {
     }
 }
 
+/// Runs a task that the node cannot do without; a panic is told to `vital`.
+pub fn spawn_vital(
+    name: &'static str,
+    metrics: &Metrics,
+    vital: &Vital,
+    task: impl Future<Output = ()> + Send + 'static,
+) -> tokio::task::JoinHandle<()> {
+    let (metrics, vital) = (metrics.clone(), vital.clone());
+    tokio::spawn(async move {
+        let ended = Ended::of(tokio::spawn(task).await);
+        metrics.actors_ended.with_label_values(&[name, ended.into()]).inc();
+        if ended == Ended::Panicked {
+            tracing::error!(task = name, "task panicked");
+            vital.0.send_replace(Some(name));
+        }
+    })
+}
+
 /// Starts an actor that the node cannot do without on another arbiter, and gives its address, or `None` when that
 /// arbiter is gone.
 pub async fn spawn_on<A: Actor<Context = Context<A>>>(
@@ -224,6 +242,10 @@ mod tests {
         assert!(deliver(&address, Break));
         assert_eq!(*told.wait_for(Option::is_some).await.unwrap(), Some("fragile"));
         arbiter.stop();
+
+        let (vital, mut told) = Vital::new();
+        spawn_vital("task", &metrics, &vital, async { panic!("on purpose") }).await.unwrap();
+        assert_eq!(*told.wait_for(Option::is_some).await.unwrap(), Some("task"));
     }
 
     #[actix::test]
