@@ -330,6 +330,7 @@ async fn start_actors(
         office: OfficeVoice {
             name: config.office.name.clone(),
             emergency_numbers: config.office.emergency_numbers.clone(),
+            hours: config.office_hours()?,
         },
         ai: AiClient::local(ai),
         case: CaseClient::local(case),

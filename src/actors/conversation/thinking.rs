@@ -13,7 +13,7 @@ use crate::actors::channel::ChannelContext;
 use crate::actors::clients::CallFailed;
 use crate::bus::case_calls::ReportedComplaint;
 use crate::dialogue::batching;
-use crate::dialogue::reply::Reply;
+use crate::dialogue::reply::{self, Reply};
 use crate::dialogue::state::DialogueState;
 use crate::dialogue::turn::{self, BatchMessage, ComplaintFact, Facts, Lookup};
 use crate::dialogue::understanding::{Language, UnderstandRequest, Understanding};
@@ -77,7 +77,7 @@ impl ConversationActor {
 
     /// The store was read beside the thinking: does the turn still fit?
     pub(super) fn reconsider(&mut self, load: Result<Load, StoreError>, context: &mut Context<Self>) {
-        let loaded = match load {
+        let mut loaded = match load {
             Ok(Load::Loaded(loaded)) => loaded,
             Ok(Load::Fenced | Load::Missing) => {
                 self.drop_thinking(context, "cancelled");
@@ -88,6 +88,7 @@ impl ConversationActor {
             Err(_) => return,
         };
         self.deliver(context);
+        self.keep_next_turn(&mut loaded.inbox);
         let Activity::Thinking(thinking) = &self.activity else { return };
         if loaded.conversation.mode == Mode::Human {
             self.drop_thinking(context, "cancelled");
@@ -122,6 +123,7 @@ impl ConversationActor {
                 understanding: &thought.understanding,
                 facts: &thought.facts,
                 now: channel.clock.now(),
+                returned_at: conversation.returned_at,
                 fresh_id: DraftId::new(),
             },
         );
@@ -183,7 +185,10 @@ impl ConversationActor {
         tracing::warn!(conversation.id = %conversation.conversation_id, attempt = conversation.failed_turns + 1, error = %failed, "turn failed");
         if conversation.failed_turns + 1 >= self.context().settings.turn_attempts {
             let (state, _) = DialogueState::from_json(&conversation.state);
-            let reply = Reply { text: phrases::apology(Language::Id), buttons: Vec::new() };
+            let office = &self.context().office;
+            let mut says = vec![phrases::apology(Language::Id)];
+            says.extend(office.closed_words(Language::Id, self.context().clock.now()));
+            let reply = Reply { text: reply::join(&says), buttons: Vec::new() };
             let commit = TurnCommit {
                 conversation_id: conversation.conversation_id,
                 version: conversation.version,
@@ -273,6 +278,7 @@ fn batch_message(message: &InboxMessage) -> BatchMessage {
         text: message.text.clone(),
         button: button.and_then(|id| id.as_str()).map(str::to_owned),
         pin,
+        sent_at: message.sent_at,
     }
 }
 
