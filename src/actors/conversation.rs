@@ -31,6 +31,8 @@ use crate::store::StoreError;
 use crate::store::channel::conversation::{self as store, Conversation, InboxMessage, Load, Loaded, Mode};
 use crate::store::channel::outbox;
 
+pub use thinking::outbound_row;
+
 use thinking::Thinking;
 
 /// "Typing…" lasts 25 s on the phone; it is renewed a little sooner.

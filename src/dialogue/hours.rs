@@ -89,6 +89,20 @@ impl OfficeHours {
         self.zone.clone().unwrap_or(TimeZone::UTC)
     }
 
+    /// Every block: the day (1 Monday … 7 Sunday), its start and its end as "08:00".
+    pub fn blocks(&self) -> impl Iterator<Item = (u8, String, String)> + '_ {
+        (1..).zip(&self.week).flat_map(|(day, blocks)| {
+            blocks
+                .iter()
+                .map(move |block| (day, clock(Language::En, block.from), clock(Language::En, block.until)))
+        })
+    }
+
+    /// Every holiday with its name.
+    pub fn holidays(&self) -> impl Iterator<Item = (Date, &str)> {
+        self.holidays.iter().map(|(date, name)| (*date, name.as_str()))
+    }
+
     /// "Senin–Kamis 08.00–12.00 dan 13.00–16.00, Jumat 08.00–11.30 WIB": days with the same blocks are told together.
     pub fn in_words(&self, language: Language) -> String {
         let mut words = String::new();

@@ -6,6 +6,7 @@ mod crashes;
 mod gate;
 mod meta_faults;
 mod odd_input;
+mod outage;
 mod panics;
 mod stopping;
 mod takeover;
