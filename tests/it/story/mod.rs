@@ -3,6 +3,7 @@
 
 mod conversation;
 mod crashes;
+mod database_killed;
 mod gate;
 mod meta_faults;
 mod odd_input;

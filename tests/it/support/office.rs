@@ -70,7 +70,11 @@ impl Office {
 
     /// Everything but the node.
     pub async fn closed(settings: &[(&str, &str)]) -> Self {
-        let database = TestDatabase::with_connections(4).await;
+        Self::closed_on(TestDatabase::with_connections(4).await, settings).await
+    }
+
+    /// Everything but the node, on a given database.
+    pub async fn closed_on(database: TestDatabase, settings: &[(&str, &str)]) -> Self {
         let clock = Clock::system();
         let simulator = simulator::start(simulator::Settings {
             bind: "127.0.0.1:0".into(),
