@@ -11,3 +11,4 @@ mod outage;
 mod panics;
 mod stopping;
 mod takeover;
+mod takeover_race;
