@@ -8,12 +8,14 @@
 //! - [`leases`]: who owns which partition
 //! - [`sweep`]: work whose wake-up was lost (I8)
 //! - [`listing`]: reads for the internal API
+//! - [`media`]: files to fetch, and which keys of the object store are in use
 //! - [`people`]: what is held of a person
 
 pub mod conversation;
 pub mod intake;
 pub mod leases;
 pub mod listing;
+pub mod media;
 pub mod outbox;
 pub mod people;
 pub mod statuses;

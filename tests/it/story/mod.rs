@@ -4,6 +4,7 @@
 mod conversation;
 mod crashes;
 mod gate;
+mod media;
 mod meta_faults;
 mod odd_input;
 mod panics;
