@@ -4,6 +4,7 @@
 //! [`load`] layers: defaults → a config file → `GOVCONNECT_SECTION__KEY` → flags; unknown keys and impossible
 //! combinations are refused, naming the key. Secrets that are missing in development are made by [`secrets`].
 
+mod office;
 mod report;
 pub mod secrets;
 mod sources;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+pub use office::{Hours, Office};
 pub use report::report;
 pub use sources::{ConfigError, Overrides, Sources};
 
@@ -91,14 +93,6 @@ pub enum LogFormat {
 #[serde(deny_unknown_fields)]
 pub struct Node {
     pub shutdown_grace_s: u64,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Office {
-    pub name: String,
-    pub time_zone: String,
-    pub emergency_numbers: Vec<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -226,6 +220,7 @@ pub struct Conversation {
     pub max_active_per_partition: usize,
     pub restart_budget: u32,
     pub turn_attempts: i32,
+    pub takeover_idle_s: u64,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -291,6 +286,7 @@ fn validate(config: &Config) -> Result<Vec<String>, ConfigError> {
     if jiff::tz::TimeZone::get(&config.office.time_zone).is_err() {
         return Err(refuse("office.time_zone", "not an IANA time zone; for example Asia/Jakarta"));
     }
+    config.office_hours()?;
     if config.office.name.trim().is_empty() {
         return Err(refuse("office.name", "must not be empty: the bot introduces itself with it"));
     }
@@ -479,6 +475,8 @@ mod tests {
             (vec![("GOVCONNECT_CONVERSATION__QUIET_MS", "soon")], "conversation.quiet_ms"),
             (vec![("GOVCONNECT_CONVERSATION__MAX_WAIT_MS", "10")], "conversation.max_wait_ms"),
             (vec![("GOVCONNECT_OFFICE__TIME_ZONE", "Asia/Bandung")], "office.time_zone"),
+            (vec![("GOVCONNECT_OFFICE__HOURS__MONDAY", "8-12")], "office.hours.monday"),
+            (vec![("GOVCONNECT_OFFICE__HOLIDAYS", "25 Desember")], "office.holidays"),
             (vec![("GOVCONNECT_BROKER__URL", "amqp://localhost")], "broker.url"),
             (vec![("GOVCONNECT_ENVIRONMENT", "production")], "whatsapp.app_secret"),
             (vec![("GOVCONNECT_CHANNEL__BIND", "nowhere")], "channel.bind"),

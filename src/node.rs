@@ -37,7 +37,7 @@ use crate::clock::Clock;
 use crate::config::secrets::Secrets;
 use crate::config::{Config, Environment};
 use crate::dialogue::turn::OfficeVoice;
-use crate::http::dashboard::office::{self, OfficeProfile};
+use crate::http::dashboard::office::{self, Holiday, OfficeProfile, OpeningHours};
 use crate::http::listener::Listening;
 use crate::ids::{Epoch, NodeId, PartitionId};
 use crate::metrics::Metrics;
@@ -181,10 +181,15 @@ impl Node {
             supervision::spawn_vital("intake", &metrics, &vital, writing)
         };
         let (lose, lease_lost) = watch::channel(false);
-        let background = vec![
+        let mut background = vec![
             background::keep_leases(&metrics, pool.clone(), id, lease, lose),
             background::sweep(&metrics, pool.clone(), partitions.clone(), config.conversation.sweep_ms),
         ];
+
+        if config.conversation.takeover_idle_s > 0 {
+            let idle = Duration::from_secs(config.conversation.takeover_idle_s);
+            background.push(background::release_idle(&metrics, pool.clone(), partitions.clone(), idle));
+        }
 
         let draining = Arc::new(AtomicBool::new(false));
         let parts = services::Parts {
@@ -250,17 +255,17 @@ impl Node {
 
 /// The office's profile as the settings have it; in development with the made-up office's hours and documents.
 async fn load_office(config: &Config, pool: &sqlx::PgPool, clock: &Clock) -> anyhow::Result<()> {
+    let hours = config.office_hours()?;
     let mut profile = OfficeProfile {
         name: config.office.name.clone(),
         time_zone: config.office.time_zone.clone(),
         emergency_numbers: config.office.emergency_numbers.clone(),
         address: None,
-        hours: Vec::new(),
-        holidays: Vec::new(),
+        hours: hours.blocks().map(|(weekday, from, to)| OpeningHours { weekday, from, to }).collect(),
+        holidays: hours.holidays().map(|(date, name)| Holiday { date, name: name.to_owned() }).collect(),
     };
     if config.environment == Environment::Development {
-        let sample = samples::profile()?.office;
-        (profile.address, profile.hours) = (Some(sample.address), sample.hours);
+        profile.address = Some(samples::profile()?.office.address);
         samples::load(pool).await?;
     }
     office::ensure_profile(pool, clock, &profile).await?;
@@ -354,6 +359,7 @@ async fn start_actors(
         office: OfficeVoice {
             name: config.office.name.clone(),
             emergency_numbers: config.office.emergency_numbers.clone(),
+            hours: config.office_hours()?,
         },
         ai: AiClient::local(ai),
         case: CaseClient::local(case),

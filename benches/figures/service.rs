@@ -160,7 +160,7 @@ async fn partitions_at_rest(config: &Config, pool: &PgPool, metrics: &Metrics) -
         clock,
         metrics: metrics.clone(),
         settings: ChannelSettings::from(&config.conversation),
-        office: OfficeVoice { name: config.office.name.clone(), emergency_numbers: Vec::new() },
+        office: OfficeVoice { name: config.office.name.clone(), ..OfficeVoice::default() },
         ai: AiClient::local(ai),
         case: CaseClient::local(case),
         sender,

@@ -31,6 +31,8 @@ use crate::store::StoreError;
 use crate::store::channel::conversation::{self as store, Conversation, InboxMessage, Load, Loaded, Mode};
 use crate::store::channel::outbox;
 
+pub use thinking::outbound_row;
+
 use thinking::Thinking;
 
 /// "Typing…" lasts 25 s on the phone; it is renewed a little sooner.
@@ -182,13 +184,20 @@ impl ConversationActor {
         };
         self.owned = true;
         self.deliver(context);
-        let Loaded { conversation, inbox, calls } = *loaded;
+        let Loaded { conversation, mut inbox, calls } = *loaded;
+        self.keep_next_turn(&mut inbox);
         self.conversation = Some(conversation);
         // Decided even when a wake-up came during the look: wake-ups faster than looks must not keep it from ever acting.
         if !self.stopping {
             self.decide(inbox, calls, context);
         }
         self.advance(context);
+    }
+
+    /// Messages that come late are a turn of their own; what came in time waits for the next.
+    fn keep_next_turn(&self, inbox: &mut Vec<InboxMessage>) {
+        let sent_at: Vec<Timestamp> = inbox.iter().map(|message| message.sent_at).collect();
+        inbox.truncate(batching::next_turn(&sent_at, self.context().clock.now()));
     }
 
     /// Calls first (their answer is owed), then the turn.

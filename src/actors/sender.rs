@@ -141,6 +141,7 @@ impl Handler<Send> for Sender {
         let client = self.client.clone();
         let metrics = self.metrics.clone();
         Box::pin(async move {
+            crate::delay_point!("send::post");
             let our_id = message.message_id.to_string();
             let call = client.send(&message.phone_number_id, &message.recipient, &message.content, &our_id);
             let settled = match supervision::contained("sender", call).await {

@@ -96,6 +96,7 @@ async fn deliver_one(
     if granted.is_err() || !channel.lease.is_valid() {
         return Ok(Step::Later(Duration::from_secs(1)));
     }
+    crate::delay_point!("send::claim");
     let asked = Instant::now();
     let claimed = match outbox::claim(&channel.pool, id, epoch).await? {
         Claim::Row(claimed) => claimed,

@@ -36,6 +36,8 @@ pub struct Conversation {
     pub failed_turns: i32,
     pub retry_at: Option<Timestamp>,
     pub parked: bool,
+    /// When a person last gave it back.
+    pub returned_at: Option<Timestamp>,
 }
 
 /// A message of the inbox.
@@ -161,7 +163,7 @@ pub async fn load(pool: &PgPool, id: ConversationId, epoch: Epoch) -> Result<Loa
 pub async fn read(pool: &PgPool, id: ConversationId, epoch: Epoch) -> Result<Load, StoreError> {
     let row = sqlx::query!(
         r#"SELECT c.phone_number_id, c.person_id, p.phone, p.bsuid, c.version, c.owner_epoch, c.mode, c.state,
-                  c.failed_turns, c.retry_at, c.parked_at, c.merged_into
+                  c.failed_turns, c.retry_at, c.parked_at, c.returned_at, c.merged_into
            FROM gc_channel.conversations c JOIN gc_channel.user_profiles p USING (person_id)
            WHERE c.conversation_id = $1"#,
         id.0
@@ -184,6 +186,7 @@ pub async fn read(pool: &PgPool, id: ConversationId, epoch: Epoch) -> Result<Loa
         failed_turns: row.failed_turns,
         retry_at: row.retry_at.map(Timestamp::from),
         parked: row.parked_at.is_some(),
+        returned_at: row.returned_at.map(Timestamp::from),
     };
     let inbox = read_inbox(pool, id).await?;
     let calls = read_calls(pool, id).await?;

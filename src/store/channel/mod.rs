@@ -4,7 +4,7 @@
 //! - [`statuses`]: what happened to our messages, forwards only
 //! - [`conversation`]: loading, and the one statement that commits a turn (I3, I4, I5)
 //! - [`outbox`]: claiming and settling messages of ours (I6)
-//! - [`takeover`]: a person takes over, as a transaction (I7)
+//! - [`takeover`]: a person takes over, as a transaction (I7) · [`idle`]: and has been away
 //! - [`leases`]: who owns which partition
 //! - [`sweep`]: work whose wake-up was lost (I8)
 //! - [`listing`]: reads for the internal API
@@ -12,6 +12,7 @@
 //! - [`people`]: what is held of a person
 
 pub mod conversation;
+pub mod idle;
 pub mod intake;
 pub mod leases;
 pub mod listing;

@@ -250,6 +250,9 @@ pub async fn queue(pool: &PgPool, message: &QueuedByOthers) -> Result<(), QueueE
     if message.origin == "officer" && (held.mode != "human" || held.holder != message.author) {
         return Err(QueueError::NotHolder { holder: held.holder });
     }
+    if message.origin == "officer" {
+        super::takeover::touch(&mut transaction, message.conversation_id).await?;
+    }
     for part in &message.parts {
         sqlx::query!(
             "INSERT INTO gc_channel.messages

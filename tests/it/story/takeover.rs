@@ -134,6 +134,79 @@ async fn an_officer_can_write_although_a_bot_message_was_under_way_when_the_node
     office.close().await;
 }
 
+#[tokio::test]
+async fn a_takeover_whose_officer_went_away_goes_back_to_the_bot_with_a_notice() {
+    let office = Office::open_with(&[("CONVERSATION__TAKEOVER_IDLE_S", "2")]).await;
+    office.citizen("sepi").await;
+    office.says("sepi", "halo").await;
+    office.replies("sepi", 1).await;
+    office.is_quiet().await;
+    let id = office.conversation("sepi").await;
+    take(&office, &id, "rina", false).await.success(200);
+    office.says("sepi", "apa kabar laporan saya?").await;
+    office.until_count("SELECT count(*) FROM gc_channel.messages WHERE direction = 'in'", 2).await;
+    officer_writes(&office, &id, "rina", "Sebentar, saya cek LAP-20260101-001").await.success(202);
+    office.replies("sepi", 2).await;
+    // Nobody answers this one any more.
+    office.says("sepi", BROKEN_ROAD).await;
+    let replies = office.replies("sepi", 4).await;
+    assert!(replies[2].text.contains("kembali dilayani asisten otomatis"), "{replies:?}");
+    assert!(replies[3].text.contains("LAP-"), "what the officer did not see is answered: {replies:?}");
+    let status = office.get("channel", &format!("/internal/takeover/{id}/status")).await;
+    assert_eq!((&status["mode"], &status["admin_id"]), (&json!("bot"), &Value::Null));
+    assert_eq!(
+        office
+            .count(
+                "SELECT count(*) FROM gc_channel.takeover_sessions WHERE end_reason = 'the officer was away'"
+            )
+            .await,
+        1
+    );
+    assert_eq!(
+        office
+            .count(
+                "SELECT count(*) FROM gc_channel.event_outbox WHERE routing_key = 'govconnect.takeover.ended'"
+            )
+            .await,
+        1
+    );
+    office.check().await;
+    assert_eq!(
+        office.accepted(Some("sepi")).await.len(),
+        4,
+        "the question that the officer saw is not answered again"
+    );
+    office.close().await;
+}
+
+#[tokio::test]
+async fn the_bot_goes_on_with_what_the_officer_said() {
+    let office = Office::open().await;
+    office.citizen("lanjut").await;
+    office.says("lanjut", BROKEN_ROAD).await;
+    let filed = office.replies("lanjut", 1).await;
+    let number = filed[0].text.split_whitespace().find(|word| word.starts_with("LAP-")).unwrap();
+    let number = number.trim_end_matches('.').to_owned();
+    office.says("lanjut", "Lampu jalan mati di Jl. Kenanga No. 3, gelap sekali").await;
+    office.replies("lanjut", 2).await;
+    office.is_quiet().await;
+    let id = office.conversation("lanjut").await;
+    take(&office, &id, "rina", false).await.success(200);
+    officer_writes(&office, &id, "rina", &format!("Laporan {number} sudah kami jadwalkan."))
+        .await
+        .success(202);
+    office.replies("lanjut", 3).await;
+    office.post(&format!("/internal/takeover/{id}/end"), json!({"admin_id": "rina"})).await.success(204);
+    // Of their two complaints, the one that the officer spoke of.
+    office.says("lanjut", "cek status laporan saya").await;
+    let replies = office.replies("lanjut", 4).await;
+    assert!(replies[3].text.starts_with("Percakapan kembali dilayani asisten otomatis."), "{replies:?}");
+    assert!(replies[3].text.contains(&number), "{replies:?}");
+    assert_eq!(replies[3].text.matches("LAP-").count(), 1, "{replies:?}");
+    office.check().await;
+    office.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn takeovers_raced_against_turns_are_followed_by_no_bot_message_but_those_in_flight() {
     const RACES: usize = 200;
