@@ -70,6 +70,7 @@ pub struct Config {
     pub dashboard: Dashboard,
     pub simulator: Simulator,
     pub whatsapp: WhatsApp,
+    pub media: Media,
     pub conversation: Conversation,
     pub intake: Intake,
 }
@@ -179,6 +180,32 @@ pub struct WhatsApp {
     pub send_per_s: u32,
     pub call_timeout_ms: u64,
     pub max_webhook_bytes: usize,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Media {
+    pub store: MediaStore,
+    pub bucket: String,
+    pub endpoint: String,
+    pub region: String,
+    pub access_key_id: SecretString,
+    pub secret_access_key: SecretString,
+    pub path_style: bool,
+    pub prefix: String,
+    pub concurrency: usize,
+    pub retry_first_ms: u64,
+}
+
+/// Where files of conversations are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, strum::Display)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum MediaStore {
+    /// A folder of this machine.
+    Local,
+    /// A bucket.
+    S3,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -295,6 +322,8 @@ fn validate(config: &Config) -> Result<Vec<String>, ConfigError> {
         ("ai.concurrency", config.ai.concurrency),
         ("database.max_connections", config.database.max_connections as usize),
         ("conversation.sweep_ms", conversation.sweep_ms as usize),
+        ("media.concurrency", config.media.concurrency),
+        ("media.retry_first_ms", config.media.retry_first_ms as usize),
         ("whatsapp.send_per_s", config.whatsapp.send_per_s as usize),
         ("whatsapp.call_timeout_ms", config.whatsapp.call_timeout_ms as usize),
     ] {
@@ -302,6 +331,7 @@ fn validate(config: &Config) -> Result<Vec<String>, ConfigError> {
             return Err(refuse(key, "must be at least 1"));
         }
     }
+    validate_media(&config.media, &mut warnings)?;
     if conversation.turn_attempts < 1 {
         return Err(refuse("conversation.turn_attempts", "must be at least 1"));
     }
@@ -322,6 +352,39 @@ fn validate(config: &Config) -> Result<Vec<String>, ConfigError> {
         );
     }
     Ok(warnings)
+}
+
+fn validate_media(media: &Media, warnings: &mut Vec<String>) -> Result<(), ConfigError> {
+    let bucket_settings = [
+        ("media.bucket", media.bucket.is_empty()),
+        ("media.region", media.region.is_empty()),
+        ("media.access_key_id", is_unset(&media.access_key_id)),
+        ("media.secret_access_key", is_unset(&media.secret_access_key)),
+    ];
+    for (key, is_empty) in bucket_settings {
+        match media.store {
+            MediaStore::S3 if is_empty => return Err(refuse(key, "must be set when media.store is s3")),
+            MediaStore::Local if !is_empty => {
+                return Err(refuse(key, "means nothing when media.store is local; set media.store to s3"));
+            }
+            MediaStore::S3 | MediaStore::Local => {}
+        }
+    }
+    if media.endpoint.is_empty() {
+        return Ok(());
+    }
+    if media.store == MediaStore::Local {
+        return Err(refuse("media.endpoint", "means nothing when media.store is local"));
+    }
+    let endpoint = reqwest::Url::parse(&media.endpoint).ok().filter(|url| url.has_host());
+    match endpoint.as_ref().map(|url| url.scheme()) {
+        Some("https") => {}
+        Some("http") => {
+            warnings.push("media.endpoint is not https: citizens' files travel in the clear".into());
+        }
+        _ => return Err(refuse("media.endpoint", "not a URL; for example https://s3.example.org")),
+    }
+    Ok(())
 }
 
 fn validate_production(config: &Config, warnings: &mut Vec<String>) -> Result<(), ConfigError> {
@@ -363,6 +426,24 @@ mod tests {
         })
     }
 
+    const S3: &[(&str, &str)] = &[
+        ("GOVCONNECT_MEDIA__STORE", "s3"),
+        ("GOVCONNECT_MEDIA__BUCKET", "files"),
+        ("GOVCONNECT_MEDIA__REGION", "ap-southeast-3"),
+        ("GOVCONNECT_MEDIA__ACCESS_KEY_ID", "an-access-key"),
+        ("GOVCONNECT_MEDIA__SECRET_ACCESS_KEY", "a-secret-key"),
+    ];
+
+    #[test]
+    fn a_bucket_is_set_whole_and_its_keys_are_not_told() {
+        let loaded =
+            with(&[S3, &[("GOVCONNECT_MEDIA__ENDPOINT", "http://s3.example.org:9000")]].concat()).unwrap();
+        assert_eq!(loaded.config.media.store, MediaStore::S3);
+        assert!(loaded.warnings.iter().any(|warning| warning.contains("media.endpoint")));
+        let text = report(&loaded.sources);
+        assert!(text.contains("files") && !text.contains("an-access-key") && !text.contains("a-secret-key"));
+    }
+
     #[test]
     fn the_defaults_are_complete_and_valid() {
         let loaded = load(&Overrides::none()).unwrap();
@@ -399,6 +480,13 @@ mod tests {
             (vec![("GOVCONNECT_BROKER__URL", "amqp://localhost")], "broker.url"),
             (vec![("GOVCONNECT_ENVIRONMENT", "production")], "whatsapp.app_secret"),
             (vec![("GOVCONNECT_CHANNEL__BIND", "nowhere")], "channel.bind"),
+            (vec![("GOVCONNECT_MEDIA__STORE", "tape")], "media.store"),
+            (vec![("GOVCONNECT_MEDIA__STORE", "s3")], "media.bucket"),
+            (vec![("GOVCONNECT_MEDIA__BUCKET", "files")], "media.bucket"),
+            (vec![("GOVCONNECT_MEDIA__CONCURRENCY", "0")], "media.concurrency"),
+            ([S3, &[("GOVCONNECT_MEDIA__SECRET_ACCESS_KEY", "")]].concat(), "media.secret_access_key"),
+            ([S3, &[("GOVCONNECT_MEDIA__ENDPOINT", "s3.example.org")]].concat(), "media.endpoint"),
+            ([S3, &[("GOVCONNECT_MEDIA__ENDPOINT", "ftp://s3.example.org")]].concat(), "media.endpoint"),
             (
                 vec![("GOVCONNECT_ENVIRONMENT", "production"), ("GOVCONNECT_SIMULATOR__ENABLED", "true")],
                 "simulator.enabled",

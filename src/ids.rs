@@ -59,6 +59,10 @@ uuid_id!(
     MessageId
 );
 uuid_id!(
+    /// A file of a conversation, in either direction.
+    MediaId
+);
+uuid_id!(
     /// A complaint being collected; becomes the idempotency key of its creation.
     DraftId
 );

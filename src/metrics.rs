@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder, histogram_opts, opts,
+    Encoder, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder, histogram_opts, opts,
 };
 
 /// Seconds: from a fast query to a slow model.
@@ -39,6 +39,18 @@ pub struct Metrics {
     pub takeover_cancelled: IntCounter,
     /// Calls to the case actor (`call`; `outcome`: answered, refused, unavailable).
     pub case_calls: IntCounterVec,
+    /// Attempts to fetch a file from Meta (`outcome`: stored, retried, refused, failed, not_wanted).
+    pub media_downloads: IntCounterVec,
+    /// Bytes stored (`direction`: in, upload).
+    pub media_bytes: IntCounterVec,
+    /// Seconds from the claim of a file to its record.
+    pub media_download_seconds: HistogramVec,
+    /// Files that wait to be fetched, on all nodes.
+    pub media_pending: IntGauge,
+    /// Seconds that the oldest of them has waited.
+    pub media_oldest_pending_seconds: Gauge,
+    /// Files deleted from the media store.
+    pub media_deleted: IntCounter,
     /// Partitions owned by this node.
     pub partitions_owned: IntGaugeVec,
 }
@@ -73,7 +85,18 @@ impl Metrics {
         let partitions_owned =
             IntGaugeVec::new(Opts::new("partitions_owned", "Partitions this node owns"), &[])?;
         registry.register(Box::new(partitions_owned.clone()))?;
+        let media_pending = IntGauge::new("media_pending", "Files that wait to be fetched from Meta")?;
+        registry.register(Box::new(media_pending.clone()))?;
+        let media_oldest_pending_seconds =
+            Gauge::new("media_oldest_pending_seconds", "Age of the oldest file that waits to be fetched")?;
+        registry.register(Box::new(media_oldest_pending_seconds.clone()))?;
         Ok(Metrics {
+            media_downloads: counters("media_downloads_total", "Attempts to fetch a file", &["outcome"])?,
+            media_bytes: counters("media_bytes_total", "Bytes of files stored", &["direction"])?,
+            media_download_seconds: histogram("media_download_seconds", "Time to fetch a file", &[])?,
+            media_deleted: single("media_deleted_total", "Files deleted from the media store")?,
+            media_pending,
+            media_oldest_pending_seconds,
             http_requests: counters(
                 "http_requests_total",
                 "HTTP requests",

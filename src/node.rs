@@ -6,6 +6,7 @@
 mod background;
 mod banner;
 pub mod database;
+mod media;
 pub mod services;
 
 use std::collections::{BTreeMap, HashMap};
@@ -15,6 +16,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use actix::Addr;
+use actix_rt::ArbiterHandle;
 use anyhow::Context as _;
 use futures::future::join_all;
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,6 +26,7 @@ use tokio::time::timeout;
 
 use crate::actors::channel::{ChannelContext, ChannelSettings, Lease, Partitions};
 use crate::actors::clients::{AiClient, CaseClient};
+use crate::actors::media::{Drain as DrainMedia, Media, Wake as FetchMedia};
 use crate::actors::partition::{Drain, Partition};
 use crate::actors::sender::Sender;
 use crate::actors::supervision::Vital;
@@ -125,6 +129,7 @@ struct Node {
     pool: sqlx::PgPool,
     listeners: Vec<Listening>,
     partitions: Partitions,
+    media: Addr<Media>,
     intake: tokio::task::JoinHandle<()>,
     background: Vec<tokio::task::JoinHandle<()>>,
     lease_lost: watch::Receiver<bool>,
@@ -156,13 +161,23 @@ impl Node {
         let (vital, vital_ended) = Vital::new();
         let beginning =
             Beginning { config, clock: &clock, metrics: &metrics, pool: &pool, ai: &ai, vital: &vital };
-        let partitions = start_actors(&beginning, &epochs, &lease, simulator.as_ref()).await?;
+        let graph_url = graph_url(config, simulator.as_ref())?;
+        let arbiters = supervision::arbiters()?;
+        let home = arbiters.first().context("no arbiter")?;
+        let partitions = start_actors(&beginning, &epochs, &lease, &graph_url, &arbiters).await?;
+        let (media, library) = media::start(&beginning, id, &graph_url, home).await?;
         let (intake, queue) =
             intake::queue(config.intake.queue, config.intake.max_batch_rows, metrics.clone());
         let writer = {
             let (pool, metrics, partitions) = (pool.clone(), metrics.clone(), partitions.clone());
-            let writing =
-                intake::run(queue, pool, metrics.clone(), move |wake| partitions.wake_all(wake, "hint"));
+            let media = media.clone();
+            let writing = intake::run(queue, pool, metrics.clone(), move |outcome| {
+                partitions.wake_all(&outcome.wake, "hint");
+                if outcome.media > 0 {
+                    // A wake-up that is lost costs a sweep.
+                    supervision::deliver(&media, FetchMedia);
+                }
+            });
             supervision::spawn_vital("intake", &metrics, &vital, writing)
         };
         let (lose, lease_lost) = watch::channel(false);
@@ -186,6 +201,7 @@ impl Node {
             ai: &ai,
             intake,
             partitions: &partitions,
+            media: &library,
             draining: &draining,
         };
         let listeners = services::listen_all(&parts)?;
@@ -200,6 +216,7 @@ impl Node {
             pool,
             listeners,
             partitions,
+            media,
             intake: writer,
             background,
             lease_lost,
@@ -220,6 +237,9 @@ impl Node {
         let drains = self.partitions.iter().map(|partition| partition.send(Drain));
         if timeout(grace, join_all(drains)).await.is_err() {
             tracing::warn!("some conversations did not end in time; their work goes on with the next start");
+        }
+        if timeout(grace, self.media.send(DrainMedia)).await.is_err() {
+            tracing::warn!("media could not be given back in time; the claims run out by themselves");
         }
         for task in &self.background {
             task.abort();
@@ -272,6 +292,15 @@ async fn start_simulator(config: &Config, clock: &Clock) -> anyhow::Result<Optio
     Ok(Some(simulator::start(settings).await.context("the simulator could not be started")?))
 }
 
+/// Where the Graph API is: as set, or the simulator of this node.
+fn graph_url(config: &Config, simulator: Option<&Simulator>) -> anyhow::Result<String> {
+    match (config.whatsapp.graph_url.is_empty(), simulator) {
+        (true, Some(simulator)) => Ok(simulator.url()),
+        (true, None) => anyhow::bail!("whatsapp.graph_url: set it, or start the simulator (--simulator)"),
+        (false, _) => Ok(config.whatsapp.graph_url.clone()),
+    }
+}
+
 /// What a starting node has before its actors.
 struct Beginning<'a> {
     config: &'a Config,
@@ -286,20 +315,15 @@ async fn start_actors(
     beginning: &Beginning<'_>,
     epochs: &HashMap<PartitionId, Epoch>,
     lease: &Lease,
-    simulator: Option<&Simulator>,
+    graph_url: &str,
+    arbiters: &[ArbiterHandle],
 ) -> anyhow::Result<Partitions> {
     let Beginning { config, clock, metrics, pool, ai, vital } = *beginning;
-    let arbiters = supervision::arbiters()?;
     let home = arbiters.first().context("no arbiter")?;
     let gone = || anyhow::anyhow!("an arbiter ended while the node started");
 
-    let graph_url = match (config.whatsapp.graph_url.is_empty(), simulator) {
-        (true, Some(simulator)) => simulator.url(),
-        (true, None) => anyhow::bail!("whatsapp.graph_url: set it, or start the simulator (--simulator)"),
-        (false, _) => config.whatsapp.graph_url.clone(),
-    };
     let client = GraphClient::new(
-        &graph_url,
+        graph_url,
         &config.whatsapp.graph_version,
         config.whatsapp.access_token.clone(),
         Duration::from_millis(config.whatsapp.call_timeout_ms),

@@ -13,6 +13,7 @@ use sqlx::PgPool;
 
 use govconnect::actors::channel::{ChannelContext, ChannelSettings, Lease, Partitions};
 use govconnect::actors::clients::{AiClient, CaseClient};
+use govconnect::actors::media::MediaLibrary;
 use govconnect::actors::partition::Partition;
 use govconnect::actors::sender::Sender;
 use govconnect::actors::{ai, case, intake, supervision};
@@ -27,6 +28,8 @@ use govconnect::http::health::Readiness;
 use govconnect::http::listener::{Listening, Service, Shared, listen};
 use govconnect::http::problem::Problem;
 use govconnect::ids::{Epoch, PartitionId};
+use govconnect::media::spool::SpoolFolder;
+use govconnect::media::storage::MediaStorage;
 use govconnect::metrics::Metrics;
 use govconnect::store::channel::intake::write;
 use govconnect::whatsapp::client::GraphClient;
@@ -43,9 +46,13 @@ pub async fn start(config: &Config, pool: &PgPool) -> anyhow::Result<Listening> 
     let partitions = partitions_at_rest(config, pool, &metrics).await?;
     let (intake, queue) = intake::queue(config.intake.queue, config.intake.max_batch_rows, metrics.clone());
     let wake = partitions.clone();
-    tokio::spawn(intake::run(queue, pool.clone(), metrics.clone(), move |woken| {
-        wake.wake_all(woken, "hint")
+    tokio::spawn(intake::run(queue, pool.clone(), metrics.clone(), move |outcome| {
+        wake.wake_all(&outcome.wake, "hint")
     }));
+    // No webhook of the figures carries a file.
+    let folder = std::env::temp_dir().join("govconnect-figures");
+    let storage = MediaStorage::local(&folder.join("media"))?;
+    let spool = SpoolFolder::open(&folder.join("spool"))?;
     let service = channel::service(ChannelState {
         pool: pool.clone(),
         verifier: verifier(),
@@ -53,6 +60,7 @@ pub async fn start(config: &Config, pool: &PgPool) -> anyhow::Result<Listening> 
         max_webhook_bytes: config.whatsapp.max_webhook_bytes,
         intake,
         partitions,
+        media: MediaLibrary::new(pool.clone(), storage, spool, metrics.clone()),
     });
     serve(service, pool, metrics)
 }

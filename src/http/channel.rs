@@ -1,6 +1,7 @@
 //! The channel service, port 3001: the webhook, and the internal API of messages, conversations and takeover.
 
 mod conversations;
+mod media;
 mod messages;
 mod people;
 mod takeover;
@@ -23,6 +24,7 @@ use super::listener::Service;
 use super::problem::Problem;
 use crate::actors::channel::Partitions;
 use crate::actors::intake::Intake;
+use crate::actors::media::MediaLibrary;
 use crate::ids::ConversationId;
 use crate::store::channel::listing;
 use crate::store::page::Cursor;
@@ -37,6 +39,7 @@ pub struct ChannelState {
     pub max_webhook_bytes: usize,
     pub intake: Intake,
     pub partitions: Partitions,
+    pub media: MediaLibrary,
 }
 
 /// The service with its state.
@@ -46,7 +49,7 @@ pub fn service(state: ChannelState) -> Service {
 
 /// The service without state: enough for its OpenAPI document.
 pub fn description() -> Service {
-    Service::new("channel", "WhatsApp webhook, conversations, sending and takeover", routes)
+    Service::new("channel", "WhatsApp webhook, conversations, sending, media and takeover", routes)
 }
 
 fn routes(config: &mut ServiceConfig<'_>) {
@@ -55,6 +58,8 @@ fn routes(config: &mut ServiceConfig<'_>) {
             .wrap(from_fn(require_internal_key))
             .service(messages::send_message)
             .service(messages::list_messages)
+            .service(media::get_media)
+            .service(media::upload_media)
             .service(conversations::list_conversations)
             .service(conversations::retry_conversation)
             .service(conversations::list_parked_updates)

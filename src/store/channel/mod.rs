@@ -8,6 +8,7 @@
 //! - [`leases`]: who owns which partition
 //! - [`sweep`]: work whose wake-up was lost (I8)
 //! - [`listing`]: reads for the internal API
+//! - [`media`]: files to fetch, and which keys of the object store are in use
 //! - [`people`]: what is held of a person
 
 pub mod conversation;
@@ -15,6 +16,7 @@ pub mod idle;
 pub mod intake;
 pub mod leases;
 pub mod listing;
+pub mod media;
 pub mod outbox;
 pub mod people;
 pub mod statuses;

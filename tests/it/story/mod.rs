@@ -5,6 +5,7 @@ mod conversation;
 mod crashes;
 mod database_killed;
 mod gate;
+mod media;
 mod meta_faults;
 mod odd_input;
 mod outage;

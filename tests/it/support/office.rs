@@ -259,6 +259,22 @@ impl Office {
         answer
     }
 
+    /// Everything works again.
+    pub async fn clear_faults(&self) {
+        let cleared =
+            self.http.delete(self.simulator_url("/control/faults")).send().await.expect("an answer");
+        assert!(cleared.status().is_success(), "{cleared:?}");
+    }
+
+    pub fn simulator_url(&self, path: &str) -> String {
+        format!("{}{path}", self.simulator.url())
+    }
+
+    /// The node's folder.
+    pub fn data_dir(&self) -> &std::path::Path {
+        self.data_dir.path()
+    }
+
     pub async fn fault(&self, fault: Value) {
         self.control("faults", fault).await;
     }
