@@ -51,7 +51,7 @@ impl Office {
         .await
     }
 
-    async fn open(&self, media: &Value, headers: &[(&str, &str)]) -> reqwest::Response {
+    async fn look_at(&self, media: &Value, headers: &[(&str, &str)]) -> reqwest::Response {
         let id = media["media_id"].as_str().expect("an id");
         let mut request = self.http.get(self.url("channel", &format!("/internal/media/{id}")));
         for (name, value) in headers {
@@ -61,7 +61,7 @@ impl Office {
     }
 
     async fn bytes_of(&self, media: &Value) -> Vec<u8> {
-        let answer = self.open(media, &[("x-internal-api-key", INTERNAL_KEY)]).await;
+        let answer = self.look_at(media, &[("x-internal-api-key", INTERNAL_KEY)]).await;
         assert_eq!(answer.status(), StatusCode::OK);
         answer.bytes().await.unwrap().to_vec()
     }
@@ -108,7 +108,7 @@ async fn every_kind_of_file_is_fetched_kept_and_shown_with_its_type() {
         office.sends_file(kind, kind, mime_type, bytes).await;
         let media = office.media_in(kind, &["stored", "refused", "failed"]).await;
         assert_eq!((&media["state"], &media["mime_type"]), (&json!("stored"), &json!(found)), "{media}");
-        let answer = office.open(&media, &[("x-internal-api-key", INTERNAL_KEY)]).await;
+        let answer = office.look_at(&media, &[("x-internal-api-key", INTERNAL_KEY)]).await;
         let header = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
         assert_eq!(header("content-type"), found);
         assert!(header("content-disposition").starts_with(shown), "{}", header("content-disposition"));
@@ -141,11 +141,11 @@ async fn a_photo_loses_its_place_and_no_pixel_and_a_part_of_it_can_be_had() {
     assert_eq!(pixels(&kept), pixels(JPEG));
 
     let key = ("x-internal-api-key", INTERNAL_KEY);
-    let part = office.open(&media, &[key, ("range", "bytes=2-9")]).await;
+    let part = office.look_at(&media, &[key, ("range", "bytes=2-9")]).await;
     assert_eq!(part.status(), StatusCode::PARTIAL_CONTENT);
     assert_eq!(part.headers()["content-range"], format!("bytes 2-9/{}", kept.len()).as_str());
     assert_eq!(part.bytes().await.unwrap(), kept[2..10]);
-    let beyond = office.open(&media, &[key, ("range", "bytes=99999999-")]).await;
+    let beyond = office.look_at(&media, &[key, ("range", "bytes=99999999-")]).await;
     assert_eq!(beyond.status(), StatusCode::RANGE_NOT_SATISFIABLE);
     office.close().await;
 }
@@ -156,8 +156,8 @@ async fn nobody_without_the_key_sees_a_file_and_no_path_leads_to_one() {
     office.citizen("privat").await;
     office.sends_file("privat", "image", "image/jpeg", JPEG).await;
     let media = office.media_in("privat", &["stored"]).await;
-    assert_eq!(office.open(&media, &[]).await.status(), StatusCode::UNAUTHORIZED);
-    let wrong = office.open(&media, &[("x-internal-api-key", "wrong")]).await;
+    assert_eq!(office.look_at(&media, &[]).await.status(), StatusCode::UNAUTHORIZED);
+    let wrong = office.look_at(&media, &[("x-internal-api-key", "wrong")]).await;
     assert_eq!(wrong.status(), StatusCode::UNAUTHORIZED);
     let upload = office.http.post(office.url("channel", "/internal/media")).body(PDF).send().await.unwrap();
     assert_eq!(upload.status(), StatusCode::UNAUTHORIZED);
@@ -379,7 +379,7 @@ async fn an_officer_hands_in_a_file_and_only_what_can_be_sent_is_taken() {
     let letter =
         uploaded(&office, "application/pdf", "?filename=Surat%20%E2%80%9Cpengantar%E2%80%9D.pdf", PDF).await;
     let letter = letter.success(201);
-    let answer = office.open(&letter, &[("x-internal-api-key", INTERNAL_KEY)]).await;
+    let answer = office.look_at(&letter, &[("x-internal-api-key", INTERNAL_KEY)]).await;
     let disposition = answer.headers()["content-disposition"].to_str().unwrap();
     assert_eq!(disposition, "attachment; filename*=UTF-8''Surat%20%E2%80%9Cpengantar%E2%80%9D.pdf");
 
