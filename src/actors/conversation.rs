@@ -91,7 +91,8 @@ pub struct ConversationActor {
     deliver_again: Option<Mail>,
     timer: Option<SpawnHandle>,
     outbox_timer: Option<SpawnHandle>,
-    typing: Option<SpawnHandle>,
+    /// Until when "typing…" is shown, and the message that was marked as read with it.
+    typing: Option<(SpawnHandle, MessageId)>,
     stopping: bool,
     /// Tells the outbox lane to stop waiting for the number's turn.
     stop_waiting: CancellationToken,
@@ -302,15 +303,17 @@ impl ConversationActor {
         }));
     }
 
-    /// Read receipt and "typing…", once when the batch begins and again while it lasts.
+    /// Read receipt and "typing…": for every message that is new, and again while it lasts.
     fn show_typing(&mut self, inbox: &[InboxMessage], context: &mut Context<Self>) {
-        let Some(last) = inbox.last().filter(|_| self.typing.is_none()) else { return };
+        let shown_for = self.typing.map(|(_, message)| message);
+        let Some(last) = inbox.last().filter(|last| shown_for != Some(last.message_id)) else { return };
         let Some(conversation) = &self.conversation else { return };
         let shown =
             ShowTyping { phone_number_id: conversation.phone_number_id.clone(), wamid: last.wamid.clone() };
         // Losing it costs a pair of blue ticks.
         supervision::deliver(&self.context().sender, shown);
-        self.typing = Some(context.run_later(TYPING_RENEWAL, |actor, context| {
+        self.stop_typing(context);
+        let renewal = context.run_later(TYPING_RENEWAL, |actor, context| {
             actor.typing = None;
             if let Activity::Thinking(thinking) = &actor.activity {
                 let batch = thinking.batch().to_vec();
@@ -319,11 +322,12 @@ impl ConversationActor {
                 actor.dirty = true;
                 actor.advance(context);
             }
-        }));
+        });
+        self.typing = Some((renewal, last.message_id));
     }
 
     fn stop_typing(&mut self, context: &mut Context<Self>) {
-        if let Some(timer) = self.typing.take() {
+        if let Some((timer, _)) = self.typing.take() {
             context.cancel_future(timer);
         }
     }

@@ -119,6 +119,7 @@ impl ConversationActor {
         if newer && may {
             self.drop_thinking(context, "restarted");
             self.conversation = Some(loaded.conversation);
+            self.show_typing(&loaded.inbox, context);
             self.think(loaded.inbox, restarts + 1, context);
         }
     }
