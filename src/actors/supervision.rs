@@ -66,6 +66,8 @@ impl Ended {
 }
 
 /// Starts an actor on the present arbiter; `on_end` runs there when it has ended, for whatever cause.
+///
+/// One task an actor, which holds no more than it needs: there may be a hundred thousand.
 pub fn spawn<A: Actor<Context = Context<A>>>(
     name: &'static str,
     metrics: &Metrics,
@@ -74,17 +76,44 @@ pub fn spawn<A: Actor<Context = Context<A>>>(
 ) -> Addr<A> {
     let context = Context::new();
     let address = actix::AsyncContext::address(&context);
-    let running = actix::spawn(context.into_future(actor));
-    let metrics = metrics.clone();
-    actix::spawn(async move {
-        let ended = Ended::of(running.await);
-        metrics.actors_ended.with_label_values(&[name, ended.into()]).inc();
+    let actors_ended = metrics.actors_ended.clone();
+    let tell = move |ended: Ended| {
+        actors_ended.with_label_values(&[name, ended.into()]).inc();
         if ended == Ended::Panicked {
             tracing::error!(actor = name, "actor panicked");
         }
         on_end(ended);
+    };
+    // Boxed, or the task would hold room for it twice.
+    let running = Box::pin(AssertUnwindSafe(context.into_future(actor)).catch_unwind());
+    let mut end = AtEnd { ended: Ended::Aborted, tell: Some(tell) };
+    actix::spawn(async move {
+        let ended = if running.await.is_ok() { Ended::Finished } else { Ended::Panicked };
+        end.known(ended);
     });
     address
+}
+
+/// Tells how an actor ended, also when its task is dropped, or when it panics a second time while it is dropped.
+struct AtEnd<F: FnOnce(Ended)> {
+    ended: Ended,
+    tell: Option<F>,
+}
+
+impl<F: FnOnce(Ended)> AtEnd<F> {
+    /// Takes the whole guard into the task, not only a field of it.
+    fn known(&mut self, ended: Ended) {
+        self.ended = ended;
+    }
+}
+
+impl<F: FnOnce(Ended)> Drop for AtEnd<F> {
+    fn drop(&mut self) {
+        let ended = if std::thread::panicking() { Ended::Panicked } else { self.ended };
+        if let Some(tell) = self.tell.take() {
+            tell(ended);
+        }
+    }
 }
 
 /// Tells the node when an actor that it cannot do without has panicked; then the node stops rather than limp on, and

@@ -69,8 +69,8 @@ impl ConversationActor {
         }
         self.delivering = true;
         self.deliver_again = None;
-        let stop = self.stop_waiting.clone();
-        let lane = deliver_one(self.context().clone(), conversation, self.identity.epoch, mail, stop);
+        let stop = self.identity.home.draining.clone();
+        let lane = deliver_one(self.context().clone(), conversation, self.identity.home.epoch, mail, stop);
         context.spawn(lane.into_actor(self).map(|step, actor, context| {
             actor.delivering = false;
             let again = actor.deliver_again.take();
@@ -78,7 +78,7 @@ impl ConversationActor {
                 (Ok(Step::Again), _) => actor.deliver(context),
                 (Ok(_), Some(mail)) => actor.start_lane(mail, context),
                 (Ok(Step::Later(wait)), None) => actor.deliver_later(wait, context),
-                (Ok(Step::Done), None) => {}
+                (Ok(Step::Done), None) => actor.forget_at_rest(),
                 (Err(error), _) => {
                     tracing::warn!(conversation.id = %actor.identity.conversation, %error, "the outbox could not be read or written");
                     actor.deliver_later(Duration::from_secs(1), context);
@@ -103,7 +103,7 @@ impl ConversationActor {
 
 async fn deliver_one(
     channel: Arc<ChannelContext>,
-    conversation: Conversation,
+    conversation: Box<Conversation>,
     epoch: Epoch,
     mail: Mail,
     stop: CancellationToken,
