@@ -26,7 +26,7 @@ use crate::actors::clients::{AiClient, CaseClient};
 use crate::actors::partition::{Drain, Partition};
 use crate::actors::sender::Sender;
 use crate::actors::supervision::Vital;
-use crate::actors::{ai as ai_actor, case, intake, supervision};
+use crate::actors::{ai as ai_actor, case, intake, merging, supervision};
 use crate::admin_command;
 use crate::ai::service::AiService;
 use crate::clock::Clock;
@@ -166,7 +166,9 @@ impl Node {
             supervision::spawn_vital("intake", &metrics, &vital, writing)
         };
         let (lose, lease_lost) = watch::channel(false);
+        let merge_every = config.conversation.sweep_ms;
         let background = vec![
+            merging::start(&metrics, pool.clone(), partitions.clone(), lease.clone(), merge_every),
             background::keep_leases(&metrics, pool.clone(), id, lease, lose),
             background::sweep(&metrics, pool.clone(), partitions.clone(), config.conversation.sweep_ms),
         ];

@@ -9,6 +9,8 @@ mod calls;
 mod delivery;
 mod thinking;
 
+pub use calls::person_merged;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -281,7 +283,10 @@ impl ConversationActor {
 
     /// Read receipt and "typing…", once when the batch begins and again while it lasts.
     fn show_typing(&mut self, inbox: &[InboxMessage], context: &mut Context<Self>) {
-        let Some(last) = inbox.last().filter(|_| self.typing.is_none()) else { return };
+        // What WhatsApp tells about people, messages and calls is nothing that could be read.
+        let readable = |message: &&InboxMessage| !matches!(message.kind.as_str(), "system" | "call");
+        let last = inbox.iter().rev().find(readable).filter(|_| self.typing.is_none());
+        let Some(last) = last else { return };
         let Some(conversation) = &self.conversation else { return };
         let shown =
             ShowTyping { phone_number_id: conversation.phone_number_id.clone(), wamid: last.wamid.clone() };
@@ -346,7 +351,8 @@ async fn read(
 }
 
 fn pace(message: &InboxMessage) -> Pace {
-    let text = message.text.as_deref();
+    let words = thinking::words(message);
+    let text = words.as_deref();
     match batching::pace_of(&message.kind, text) {
         Pace::Immediate => Pace::Immediate,
         _ if text.is_some_and(urgency::is_emergency) => Pace::Immediate,

@@ -8,6 +8,7 @@ pub mod channel;
 pub mod clients;
 pub mod conversation;
 pub mod intake;
+pub mod merging;
 pub mod partition;
 pub mod sender;
 pub mod supervision;

@@ -48,6 +48,19 @@ pub struct InboxMessage {
     pub content: Value,
     pub sent_at: Timestamp,
     pub received_at: Timestamp,
+    /// What its writer told of it later, in the order of arrival.
+    pub corrections: Vec<StoredCorrection>,
+}
+
+/// An edit or a revocation of a message.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+pub struct StoredCorrection {
+    /// `edit` or `revoke`.
+    pub kind: String,
+    /// The new words.
+    pub text: Option<String>,
+    /// Meta's time.
+    pub at: Timestamp,
 }
 
 /// A call to another service that has no answer yet.
@@ -193,28 +206,35 @@ pub async fn read(pool: &PgPool, id: ConversationId, epoch: Epoch) -> Result<Loa
 /// Unprocessed messages, by `processed_at IS NULL`, never by "seq greater than the last".
 async fn read_inbox(pool: &PgPool, id: ConversationId) -> Result<Vec<InboxMessage>, StoreError> {
     let rows = sqlx::query!(
-        r#"SELECT message_id, wamid AS "wamid!", kind, text, content, sent_at, received_at
-           FROM gc_channel.messages
-           WHERE partition = $2 AND conversation_id = $1 AND direction = 'in' AND processed_at IS NULL
-           ORDER BY sent_at, seq LIMIT $3"#,
+        r#"SELECT m.message_id, m.wamid AS "wamid!", m.kind, m.text, m.content, m.sent_at, m.received_at,
+                  (SELECT jsonb_agg(jsonb_build_object('kind', e.kind, 'text', e.text, 'at', e.sent_at) ORDER BY e.seq)
+                   FROM gc_channel.messages e
+                   WHERE e.changes_wamid = m.wamid AND e.conversation_id = m.conversation_id) AS corrections
+           FROM gc_channel.messages m
+           WHERE m.partition = $2 AND m.conversation_id = $1 AND m.direction = 'in' AND m.processed_at IS NULL
+           ORDER BY m.sent_at, m.seq LIMIT $3"#,
         id.0,
         PartitionId::of(id).as_i16(),
         INBOX_LIMIT
     )
     .fetch_all(pool)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| InboxMessage {
-            message_id: MessageId(row.message_id),
-            wamid: row.wamid,
-            kind: row.kind,
-            text: row.text,
-            content: row.content,
-            sent_at: row.sent_at.into(),
-            received_at: row.received_at.into(),
+    rows.into_iter()
+        .map(|row| {
+            let corrections = row.corrections.map_or_else(|| Ok(Vec::new()), serde_json::from_value);
+            Ok(InboxMessage {
+                message_id: MessageId(row.message_id),
+                wamid: row.wamid,
+                kind: row.kind,
+                text: row.text,
+                content: row.content,
+                sent_at: row.sent_at.into(),
+                received_at: row.received_at.into(),
+                corrections: corrections
+                    .map_err(|_| StoreError::Corrupt("corrections of a message".into()))?,
+            })
         })
-        .collect())
+        .collect()
 }
 
 async fn read_calls(pool: &PgPool, id: ConversationId) -> Result<Vec<OpenCall>, StoreError> {

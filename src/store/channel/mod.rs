@@ -8,12 +8,14 @@
 //! - [`leases`]: who owns which partition
 //! - [`sweep`]: work whose wake-up was lost (I8)
 //! - [`listing`]: reads for the internal API
-//! - [`people`]: what is held of a person
+//! - [`people`]: what is held of a person, and what happened to who they are
+//! - [`merges`]: two people who turned out to be one
 
 pub mod conversation;
 pub mod intake;
 pub mod leases;
 pub mod listing;
+pub mod merges;
 pub mod outbox;
 pub mod people;
 pub mod statuses;

@@ -6,6 +6,8 @@ mod crashes;
 mod gate;
 mod meta_faults;
 mod odd_input;
+mod office_phone;
 mod panics;
+mod people;
 mod stopping;
 mod takeover;
