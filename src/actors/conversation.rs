@@ -9,6 +9,7 @@ mod calls;
 mod delivery;
 mod thinking;
 
+pub use calls::person_merged;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -330,8 +331,11 @@ impl ConversationActor {
 
     /// Read receipt and "typing…": for every message that is new, and again while it lasts.
     fn show_typing(&mut self, inbox: &[InboxMessage], context: &mut Context<Self>) {
+        // What WhatsApp tells about people, messages and calls is nothing that could be read.
+        let readable = |message: &&InboxMessage| !matches!(message.kind.as_str(), "system" | "call");
         let shown_for = self.typing.map(|(_, message)| message);
-        let Some(last) = inbox.last().filter(|last| shown_for != Some(last.message_id)) else { return };
+        let last = inbox.iter().rev().find(readable).filter(|last| shown_for != Some(last.message_id));
+        let Some(last) = last else { return };
         let Some(conversation) = &self.conversation else { return };
         let shown =
             ShowTyping { phone_number_id: conversation.phone_number_id.clone(), wamid: last.wamid.clone() };
@@ -384,7 +388,8 @@ impl ConversationActor {
 }
 
 fn pace(message: &InboxMessage) -> Pace {
-    let text = message.text.as_deref();
+    let words = thinking::words(message);
+    let text = words.as_deref();
     match batching::pace_of(&message.kind, text) {
         Pace::Immediate => Pace::Immediate,
         _ if text.is_some_and(urgency::is_emergency) => Pace::Immediate,

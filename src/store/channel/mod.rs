@@ -12,7 +12,8 @@
 //! - [`sweep`]: work whose wake-up was lost (I8)
 //! - [`listing`]: reads for the internal API
 //! - [`media`]: files to fetch, and which keys of the object store are in use
-//! - [`people`]: what is held of a person
+//! - [`people`]: what is held of a person, and what happened to who they are
+//! - [`merges`]: two people who turned out to be one
 
 pub mod claims;
 pub mod conversation;
@@ -22,6 +23,7 @@ pub mod leases;
 pub mod listing;
 pub mod loading;
 pub mod media;
+pub mod merges;
 pub mod outbox;
 pub mod people;
 pub mod statuses;
