@@ -58,7 +58,7 @@ pub struct InboundMessage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IdentityChange {
     /// The same person under other names (`user_changed_number`, `user_changed_user_id`).
-    Renamed { before: Sender, after: Sender },
+    Renamed { before: Box<Sender>, after: Box<Sender> },
     /// Somebody else answers at this number now (`customer_identity_changed`).
     Replaced,
 }

