@@ -413,8 +413,8 @@ impl Handler<Wake> for ConversationActor {
             // The partition is gone or flooded; it would never wake this actor again, so make room for a new one.
             return context.stop();
         }
-        if !matches!(self.activity, Activity::Resting) {
-            // The look that this wake-up asks for may have to wait; what an officer wrote need not.
+        if matches!(self.activity, Activity::Committing) {
+            // The look that this wake-up asks for waits for a call's answer; what an officer wrote need not.
             self.deliver_if_any(context);
         }
         self.advance(context);
