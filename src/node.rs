@@ -10,6 +10,7 @@ pub mod services;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,17 +22,19 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::actors::channel::{ChannelContext, ChannelSettings, Lease, Partitions};
+use crate::actors::channel::{ChannelContext, ChannelSettings, Lease, Partitions, Sending};
 use crate::actors::clients::{AiClient, CaseClient};
 use crate::actors::partition::{Drain, Partition};
-use crate::actors::sender::Sender;
+use crate::actors::sender::media::NoMedia;
+use crate::actors::sender::numbers::{Numbers, Pace};
+use crate::actors::sender::{Patience, Sender};
 use crate::actors::supervision::Vital;
 use crate::actors::{ai as ai_actor, case, intake, supervision};
 use crate::admin_command;
 use crate::ai::service::AiService;
 use crate::clock::Clock;
 use crate::config::secrets::Secrets;
-use crate::config::{Config, Environment};
+use crate::config::{self, Config, Environment};
 use crate::dialogue::turn::OfficeVoice;
 use crate::http::dashboard::office::{self, OfficeProfile};
 use crate::http::listener::Listening;
@@ -39,9 +42,11 @@ use crate::ids::{Epoch, NodeId, PartitionId};
 use crate::metrics::Metrics;
 use crate::samples;
 use crate::simulator::{self, Simulator};
+use crate::store::channel::aftermath::{Replacement, Rules};
 use crate::store::channel::leases;
 use crate::store::embedded::create_data_dir;
 use crate::whatsapp::client::GraphClient;
+use crate::whatsapp::outgoing::Content;
 
 use database::Database;
 
@@ -154,8 +159,16 @@ impl Node {
 
         let ai = AiService::new(pool.clone(), Duration::from_millis(config.ai.turn_deadline_ms));
         let (vital, vital_ended) = Vital::new();
-        let beginning =
-            Beginning { config, clock: &clock, metrics: &metrics, pool: &pool, ai: &ai, vital: &vital };
+        let numbers = Numbers::new(pace(&config.whatsapp), clock.clone(), metrics.clone());
+        let beginning = Beginning {
+            config,
+            clock: &clock,
+            metrics: &metrics,
+            pool: &pool,
+            ai: &ai,
+            vital: &vital,
+            numbers: &numbers,
+        };
         let partitions = start_actors(&beginning, &epochs, &lease, simulator.as_ref()).await?;
         let (intake, queue) =
             intake::queue(config.intake.queue, config.intake.max_batch_rows, metrics.clone());
@@ -181,6 +194,7 @@ impl Node {
             ai: &ai,
             intake,
             partitions: &partitions,
+            numbers: &numbers,
             draining: &draining,
         };
         let listeners = services::listen_all(&parts)?;
@@ -275,6 +289,7 @@ struct Beginning<'a> {
     pool: &'a sqlx::PgPool,
     ai: &'a AiService,
     vital: &'a Vital,
+    numbers: &'a Numbers,
 }
 
 async fn start_actors(
@@ -283,7 +298,7 @@ async fn start_actors(
     lease: &Lease,
     simulator: Option<&Simulator>,
 ) -> anyhow::Result<Partitions> {
-    let Beginning { config, clock, metrics, pool, ai, vital } = *beginning;
+    let Beginning { config, clock, metrics, pool, ai, vital, numbers } = *beginning;
     let arbiters = supervision::arbiters()?;
     let home = arbiters.first().context("no arbiter")?;
     let gone = || anyhow::anyhow!("an arbiter ended while the node started");
@@ -299,10 +314,11 @@ async fn start_actors(
         config.whatsapp.access_token.clone(),
         Duration::from_millis(config.whatsapp.call_timeout_ms),
     )?;
+    let sending = sending(config, numbers)?;
     let sender = {
-        let (per_second, sender_metrics) = (config.whatsapp.send_per_s, metrics.clone());
+        let (numbers, patience, sender_metrics) = (numbers.clone(), sending.patience, metrics.clone());
         supervision::spawn_on(home, "sender", metrics, vital, move || {
-            Sender::new(client, per_second, sender_metrics)
+            Sender::new(client, numbers, patience, sender_metrics)
         })
         .await
         .ok_or_else(gone)?
@@ -334,6 +350,7 @@ async fn start_actors(
         ai: AiClient::local(ai),
         case: CaseClient::local(case),
         sender,
+        sending,
         lease: lease.clone(),
     });
     let mut addresses = Vec::new();
@@ -346,6 +363,49 @@ async fn start_actors(
             .push(supervision::spawn_on(arbiter, "partition", metrics, vital, make).await.ok_or_else(gone)?);
     }
     Partitions::new(addresses).context("not all partitions were started")
+}
+
+/// How fast the office's numbers may send.
+fn pace(settings: &config::WhatsApp) -> Pace {
+    let at_least_one = |number: u32| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
+    Pace {
+        per_second: at_least_one(settings.send_per_s),
+        pair_burst: at_least_one(settings.pair_burst),
+        pair_refill: Duration::from_millis(settings.pair_refill_ms),
+        circuit_pause: Duration::from_millis(settings.circuit_pause_ms),
+        spam_pause: Duration::from_millis(settings.spam_pause_ms),
+        account_pause: Duration::from_millis(settings.account_pause_ms),
+    }
+}
+
+fn sending(config: &Config, numbers: &Numbers) -> anyhow::Result<Sending> {
+    let settings = &config.whatsapp;
+    let patience =
+        Patience { tries: settings.send_tries, first: Duration::from_millis(settings.retry_first_ms) };
+    let template = &settings.window_template;
+    let replacement = match template.name.is_empty() {
+        true => None,
+        false => {
+            let content = Content::Template {
+                name: template.name.clone(),
+                language: template.language.clone(),
+                parameters: Vec::new(),
+                header: None,
+                buttons: Vec::new(),
+            };
+            Some(Replacement {
+                text: content.shown_text().to_owned(),
+                content: serde_json::to_value(&content)?,
+                origins: template.origins.clone(),
+            })
+        }
+    };
+    Ok(Sending {
+        numbers: numbers.clone(),
+        patience,
+        rules: Rules { tries: patience.tries, first_pause: patience.first, replacement },
+        media: Arc::new(NoMedia),
+    })
 }
 
 /// Where each service listens, by name.

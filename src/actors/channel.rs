@@ -11,6 +11,9 @@ use sqlx::PgPool;
 use super::clients::{AiClient, CaseClient};
 use super::partition::{Partition, Wake};
 use super::sender::Sender;
+use super::sender::media::MediaBytes;
+use super::sender::numbers::Numbers;
+use super::sender::settle::Patience;
 use super::supervision;
 use crate::clock::Clock;
 use crate::config;
@@ -18,6 +21,7 @@ use crate::dialogue::batching::Timing;
 use crate::dialogue::turn::OfficeVoice;
 use crate::ids::{ConversationId, PARTITIONS, PartitionId};
 use crate::metrics::Metrics;
+use crate::store::channel::aftermath::Rules;
 use crate::store::channel::leases;
 
 /// Everything a conversation's actor works with. Shared by all of a node's.
@@ -30,7 +34,18 @@ pub struct ChannelContext {
     pub ai: AiClient,
     pub case: CaseClient,
     pub sender: Addr<Sender>,
+    pub sending: Sending,
     pub lease: Lease,
+}
+
+/// What a conversation's outbox lane works with beside the sender.
+pub struct Sending {
+    pub numbers: Numbers,
+    pub patience: Patience,
+    /// What follows a failure.
+    pub rules: Rules,
+    /// Where files to be sent come from.
+    pub media: Arc<dyn MediaBytes>,
 }
 
 /// The part of the settings that conversations need, in their own types.

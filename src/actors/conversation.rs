@@ -341,7 +341,8 @@ async fn read(
         return store::read(&channel.pool, conversation, epoch).await;
     }
     let load = store::load(&channel.pool, conversation, epoch).await?;
-    outbox::abandon_claims(&channel.pool, conversation, epoch).await?;
+    let abandoned = outbox::abandon_claims(&channel.pool, conversation, epoch).await?;
+    channel.metrics.sends_ambiguous.inc_by(abandoned);
     Ok(load)
 }
 

@@ -10,6 +10,7 @@ use sqlx::PgPool;
 
 use crate::actors::channel::Partitions;
 use crate::actors::intake::Intake;
+use crate::actors::sender::numbers::Numbers;
 use crate::ai::service::AiService;
 use crate::clock::Clock;
 use crate::config::secrets::Secrets;
@@ -38,6 +39,7 @@ pub(super) struct Parts<'a> {
     pub ai: &'a AiService,
     pub intake: Intake,
     pub partitions: &'a Partitions,
+    pub numbers: &'a Numbers,
     pub draining: &'a Arc<AtomicBool>,
 }
 
@@ -89,6 +91,7 @@ fn service(role: Role, parts: &Parts<'_>, up: &[Listening]) -> anyhow::Result<Se
             max_webhook_bytes: config.whatsapp.max_webhook_bytes,
             intake: parts.intake.clone(),
             partitions: parts.partitions.clone(),
+            numbers: parts.numbers.clone(),
         }),
         Role::Case => case::service(case::CaseState {
             pool: parts.pool.clone(),

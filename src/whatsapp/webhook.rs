@@ -56,6 +56,10 @@ pub struct StatusUpdate {
     /// Our own message id, echoed from the send.
     pub our_id: Option<uuid::Uuid>,
     pub errors: Option<Value>,
+    /// `billable`, `category`, `type`, `pricing_model`.
+    pub pricing: Option<Value>,
+    /// Meta's conversation that the message is counted in.
+    pub conversation: Option<Value>,
 }
 
 /// An element that could not be read.
@@ -233,6 +237,8 @@ fn read_status(element: &RawValue) -> Result<StatusUpdate, &'static str> {
         at: content.get("timestamp").and_then(timestamp).ok_or("a status without a readable timestamp")?,
         our_id: string(&content, "biz_opaque_callback_data").and_then(|id| id.parse().ok()),
         errors: content.get("errors").filter(|errors| !errors.is_null()).cloned(),
+        pricing: content.get("pricing").filter(|pricing| pricing.is_object()).cloned(),
+        conversation: content.get("conversation").filter(|conversation| conversation.is_object()).cloned(),
     })
 }
 

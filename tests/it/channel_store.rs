@@ -257,6 +257,9 @@ async fn a_status_with_our_id_settles_a_send_whose_answer_was_lost() {
         at: Timestamp::from_second(1_767_225_601).unwrap(),
         our_id,
         errors: None,
+        owed: None,
+        pricing: None,
+        wa_conversation: None,
     };
     let batch = IntakeBatch {
         statuses: vec![status("delivered", Some(row.0)), status("sent", Some(row.0))],
@@ -281,6 +284,9 @@ async fn a_status_that_comes_before_the_send_was_recorded_is_not_lost() {
         at: Timestamp::from_second(1_767_225_601).unwrap(),
         our_id: None,
         errors: None,
+        owed: None,
+        pricing: None,
+        wa_conversation: None,
     };
     intake::write(pool, &IntakeBatch { statuses: vec![early], ..IntakeBatch::default() }).await.unwrap();
     outbox::mark_sent(pool, row, "wamid.early").await.unwrap();

@@ -1,21 +1,28 @@
 //! The outbox lane: claim a row, begin the call within 2 s, record how it ended; one row at a time, in order (I6, I7).
 
+mod failures;
+mod uploads;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use backon::Retryable;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::ConversationActor;
 use crate::actors::channel::ChannelContext;
 use crate::actors::sender::{AwaitTurn, Send, Settled};
-use crate::ids::{ConversationId, Epoch};
+use crate::ids::Epoch;
 use crate::retry;
 use crate::store::StoreError;
+use crate::store::channel::aftermath::Aftermath;
 use crate::store::channel::conversation::Conversation;
-use crate::store::channel::outbox::{self, Claim, Claimed};
+use crate::store::channel::media_uploads;
+use crate::store::channel::outbox::{self, Claim, Claimed, Outlook};
+use crate::whatsapp::errors::{CallError, ErrorClass, WINDOW_CLOSED};
 use crate::whatsapp::outgoing::{Content, Recipient};
 
 /// A claimed call begins within this time or the claim is given back (DESIGN §3): a takeover relies on it.
@@ -85,15 +92,19 @@ async fn deliver_one(
 ) -> Result<Step, StoreError> {
     let id = conversation.conversation_id;
     // Looked at first without waiting for the number's turn: most of the time there is nothing to send.
-    let turn = AwaitTurn { phone_number_id: conversation.phone_number_id.clone() };
-    if !outbox::has_sendable(&channel.pool, id).await? {
-        return Ok(Step::Done);
+    match outbox::outlook(&channel.pool, id).await? {
+        Outlook::Nothing => return Ok(Step::Done),
+        Outlook::In(wait) => return Ok(Step::Later(wait)),
+        Outlook::Aftermath => return failures::follow_up(&channel, &conversation, epoch).await,
+        Outlook::Due => {}
     }
+    let turn = AwaitTurn { phone_number_id: conversation.phone_number_id.clone(), conversation: id };
     // Nothing is claimed yet: a stop need not wait until a paused number may send again (I10).
     let Some(granted) = stop.run_until_cancelled(channel.sender.send(turn)).await else {
         return Ok(Step::Done);
     };
-    if granted.is_err() || !channel.lease.is_valid() {
+    let Ok(turn) = granted else { return Ok(Step::Later(Duration::from_secs(1))) };
+    if !channel.lease.is_valid() {
         return Ok(Step::Later(Duration::from_secs(1)));
     }
     let asked = Instant::now();
@@ -103,60 +114,93 @@ async fn deliver_one(
         Claim::Empty => return Ok(Step::Done),
     };
     crate::crash_point!("send::after_claim");
-    let settled = send(&channel, &conversation, &claimed, asked).await;
+    if claimed.repeated {
+        channel.metrics.sends_ambiguous_ended.with_label_values(&["repeated"]).inc();
+    }
+    let settled = match prepare(&channel, &conversation, &claimed).await? {
+        Prepared::Call { .. } if asked.elapsed() >= CLAIM_LASTS => None,
+        Prepared::Call { recipient, content, uploaded } => {
+            let call = Send {
+                turn,
+                phone_number_id: conversation.phone_number_id.clone(),
+                recipient,
+                content,
+                message_id: claimed.message_id,
+                reply_to: claimed.reply_to.clone(),
+                uploaded,
+                attempt: claimed.attempts,
+            };
+            // Without an answer of the sender the call may have been made.
+            let lost = || Settled::Unknown { error: CallError::Ambiguous.to_json() };
+            Some(channel.sender.send(call).await.unwrap_or_else(|_| lost()))
+        }
+        Prepared::Never { error, aftermath } => Some(Settled::Failed { error, aftermath }),
+        Prepared::Upload { media_id } => {
+            // An upload may take long, a claim may not: the row waits in the queue meanwhile.
+            drop(turn);
+            outbox::give_back(&channel.pool, claimed.message_id).await?;
+            return uploads::upload(&channel, &conversation, &claimed, media_id, &stop).await;
+        }
+    };
     crate::crash_point!("send::before_record");
     // How a call ended must not be forgotten while this actor lives: it is written until the database takes it.
-    (|| record(&channel, id, &claimed, settled.as_ref()))
+    (|| record(&channel, &conversation, &claimed, settled.as_ref()))
         .retry(retry::until_it_works())
         .notify(|error, pause| tracing::warn!(%error, pause_ms = pause.as_millis(), "the end of a send is written again"))
         .await?;
+    if let Some(settled) = &settled {
+        failures::count(&channel, &claimed, settled);
+    }
     Ok(Step::Again)
 }
 
-/// `None`: the call could not begin in time.
-async fn send(
+/// What is to be done with a claimed row.
+enum Prepared {
+    Call { recipient: Recipient, content: Content, uploaded: Option<String> },
+    /// Meta does not have its file yet.
+    Upload { media_id: Uuid },
+    /// It cannot be sent.
+    Never { error: Value, aftermath: Option<Aftermath> },
+}
+
+async fn prepare(
     channel: &ChannelContext,
     conversation: &Conversation,
     claimed: &Claimed,
-    asked: Instant,
-) -> Option<Settled> {
+) -> Result<Prepared, StoreError> {
+    let never = |class: ErrorClass, title: &str| Prepared::Never {
+        error: json!({"class": class.to_string(), "title": title}),
+        aftermath: None,
+    };
     let recipient = match (&conversation.phone, &conversation.bsuid) {
         (Some(phone), _) => Recipient::Phone(phone.clone()),
         (None, Some(bsuid)) => Recipient::Bsuid(bsuid.clone()),
-        (None, None) => {
-            return Some(Settled::Failed { error: json!({"title": "the person has no address"}) });
-        }
+        (None, None) => return Ok(never(ErrorClass::Unreachable, "the person has no address")),
     };
-    let content: Content = match serde_json::from_value(claimed.content.clone()) {
-        Ok(content) => content,
-        Err(_) => {
-            return Some(Settled::Failed { error: json!({"title": "the stored content cannot be read"}) });
-        }
+    let Ok(content) = serde_json::from_value::<Content>(claimed.content.clone()) else {
+        return Ok(never(ErrorClass::MessageWrong, "the stored content cannot be read"));
     };
     let window_open = claimed.window_expires_at.is_some_and(|until| channel.clock.now() < until);
     if content.needs_window() && !window_open {
-        let error =
-            json!({"code": 131_047, "title": "the 24 h window is closed; only a template may be sent"});
-        return Some(Settled::Failed { error });
+        return Ok(Prepared::Never {
+            error: json!({"code": WINDOW_CLOSED, "class": ErrorClass::MessageWrong.to_string(),
+                "title": "the 24 h window is closed; only a template may be sent"}),
+            aftermath: Some(Aftermath::Window),
+        });
     }
-    if asked.elapsed() >= CLAIM_LASTS {
-        return None;
-    }
-    let call = Send {
-        phone_number_id: conversation.phone_number_id.clone(),
-        recipient,
-        content,
-        message_id: claimed.message_id,
-        attempt: claimed.attempts,
+    let Content::Media { media_id, .. } = &content else {
+        return Ok(Prepared::Call { recipient, content, uploaded: None });
     };
-    // Without an answer of the sender the call may have been made.
-    let lost = || Settled::Unknown { error: json!({"title": "the sender ended during the call"}) };
-    Some(channel.sender.send(call).await.unwrap_or_else(|_| lost()))
+    let media_id = *media_id;
+    Ok(match media_uploads::find(&channel.pool, media_id, &conversation.phone_number_id).await? {
+        Some(uploaded) => Prepared::Call { recipient, content, uploaded: Some(uploaded) },
+        None => Prepared::Upload { media_id },
+    })
 }
 
 async fn record(
     channel: &ChannelContext,
-    conversation: ConversationId,
+    conversation: &Conversation,
     claimed: &Claimed,
     settled: Option<&Settled>,
 ) -> Result<(), StoreError> {
@@ -164,11 +208,14 @@ async fn record(
     match settled {
         None => outbox::give_back(pool, id).await,
         Some(Settled::Sent { wamid }) => outbox::mark_sent(pool, id, wamid).await,
-        Some(Settled::Retry { after, error }) => outbox::mark_retry(pool, id, *after, error).await,
+        Some(Settled::Retry { after, error }) => {
+            uploads::forget_if_wrong(channel, conversation, claimed, error).await?;
+            outbox::mark_retry(pool, id, *after, error).await
+        }
         Some(Settled::Unknown { error }) => outbox::mark_unknown(pool, id, error).await,
-        Some(Settled::Failed { error }) => {
-            tracing::warn!(conversation.id = %conversation, message.id = %id, code = error["code"].as_i64(), "message failed");
-            outbox::mark_failed(pool, id, error).await
+        Some(Settled::Failed { error, aftermath }) => {
+            uploads::forget_if_wrong(channel, conversation, claimed, error).await?;
+            outbox::mark_failed(pool, id, error, *aftermath).await
         }
     }
 }

@@ -56,6 +56,12 @@ pub struct IntakeOutcome {
     pub statuses: usize,
     pub parked: usize,
     pub wake: BTreeSet<(PartitionId, ConversationId)>,
+    /// What messages of ours cost that were not priced before.
+    pub priced: Vec<Value>,
+    /// Messages of ours whose outcome was unknown until now.
+    pub reconciled: usize,
+    /// Errors of messages of ours that failed for good.
+    pub dead_letters: Vec<Value>,
 }
 
 impl IntakeBatch {
@@ -78,7 +84,11 @@ pub async fn write(pool: &PgPool, batch: &IntakeBatch) -> Result<IntakeOutcome, 
     }
     if !batch.statuses.is_empty() {
         outcome.statuses = batch.statuses.len();
-        outcome.wake.extend(statuses::apply(&mut transaction, &batch.statuses).await?);
+        let applied = statuses::apply(&mut transaction, &batch.statuses).await?;
+        outcome.wake.extend(applied.wake);
+        outcome.priced = applied.priced;
+        outcome.reconciled = applied.reconciled;
+        outcome.dead_letters = applied.dead_letters;
     }
     park(&mut transaction, &batch.parked).await?;
     outcome.parked = batch.parked.len();

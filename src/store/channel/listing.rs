@@ -26,6 +26,8 @@ pub struct ConversationRow {
     pub parked_reason: Option<String>,
     pub waiting_since: Option<Timestamp>,
     pub waiting_reason: Option<String>,
+    /// Meta's last word about reaching the person, unless they wrote since: code, title, at.
+    pub unreachable: Option<Value>,
 }
 
 /// Where a page of conversations goes on: after this time and id.
@@ -51,7 +53,11 @@ pub async fn conversations(
                   (SELECT count(*) FROM gc_channel.messages m
                    WHERE m.partition = c.partition AND m.conversation_id = c.conversation_id AND m.direction = 'in'
                      AND m.processed_at IS NULL) AS "unprocessed!",
-                  c.parked_reason, c.waiting_since, c.waiting_reason
+                  c.parked_reason, c.waiting_since, c.waiting_reason,
+                  CASE WHEN (p.unreachable ->> 'at')::timestamptz >
+                            (SELECT max(own.last_message_at) FROM gc_channel.conversations own
+                             WHERE own.person_id = c.person_id)
+                       THEN p.unreachable END AS unreachable
            FROM gc_channel.conversations c JOIN gc_channel.user_profiles p USING (person_id)
            WHERE c.merged_into IS NULL AND c.last_message_at IS NOT NULL AND (NOT $4 OR c.parked_at IS NOT NULL)
              AND ($1::timestamptz IS NULL OR (c.last_message_at, c.conversation_id) < ($1, $2::uuid))
@@ -80,6 +86,7 @@ pub async fn conversations(
             parked_reason: row.parked_reason,
             waiting_since: row.waiting_since.map(Timestamp::from),
             waiting_reason: row.waiting_reason,
+            unreachable: row.unreachable,
         })
         .collect())
 }
@@ -100,6 +107,12 @@ pub struct MessageRow {
     pub status: Option<String>,
     pub author: Option<String>,
     pub error: Option<Value>,
+    pub attempts: i32,
+    pub next_attempt_at: Option<Timestamp>,
+    pub reply_to: Option<String>,
+    pub replaces: Option<MessageId>,
+    pub pricing: Option<Value>,
+    pub wa_conversation: Option<Value>,
 }
 
 /// A conversation's messages, newest first, those before `before_seq`.
@@ -111,7 +124,9 @@ pub async fn messages(
 ) -> Result<Vec<MessageRow>, StoreError> {
     let rows = sqlx::query!(
         "SELECT message_id, seq, direction, wamid, kind, text, content, sent_at, processed_at, origin, status, author,
-                error
+                error, attempts, reply_to, replaces, pricing, wa_conversation,
+                CASE WHEN status IN ('queued', 'unknown') AND next_attempt_at < 'infinity' THEN next_attempt_at END
+                    AS next_attempt_at
          FROM gc_channel.messages
          WHERE conversation_id = $1 AND ($2::bigint IS NULL OR seq < $2) ORDER BY seq DESC LIMIT $3",
         id.0,
@@ -136,6 +151,12 @@ pub async fn messages(
             status: row.status,
             author: row.author,
             error: row.error,
+            attempts: row.attempts,
+            next_attempt_at: row.next_attempt_at.map(Timestamp::from),
+            reply_to: row.reply_to,
+            replaces: row.replaces.map(MessageId),
+            pricing: row.pricing,
+            wa_conversation: row.wa_conversation,
         })
         .collect())
 }

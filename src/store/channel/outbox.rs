@@ -13,6 +13,7 @@ use serde_json::Value;
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use super::aftermath::{self, Aftermath};
 use crate::ids::{ConversationId, Epoch, MessageId, PartitionId};
 use crate::store::StoreError;
 
@@ -24,6 +25,10 @@ pub struct Claimed {
     pub origin: String,
     pub attempts: i32,
     pub window_expires_at: Option<Timestamp>,
+    /// The `wamid` of the message that it quotes.
+    pub reply_to: Option<String>,
+    /// Its outcome was unknown for a minute: this call repeats one that may have been taken.
+    pub repeated: bool,
 }
 
 /// What a claim found.
@@ -44,7 +49,7 @@ pub async fn claim(pool: &PgPool, id: ConversationId, epoch: Epoch) -> Result<Cl
     // the takeover put their next attempt at infinity.
     let claimed = sqlx::query!(
         r#"WITH head AS (
-               SELECT m.message_id FROM gc_channel.messages m
+               SELECT m.message_id, m.status AS was FROM gc_channel.messages m
                WHERE m.partition = $3 AND m.conversation_id = $1 AND m.direction = 'out'
                  AND m.status IN ('queued', 'sending', 'unknown')
                  AND m.next_attempt_at IS DISTINCT FROM 'infinity'
@@ -56,7 +61,8 @@ pub async fn claim(pool: &PgPool, id: ConversationId, epoch: Epoch) -> Result<Cl
              AND (m.status = 'queued' OR (m.status = 'unknown' AND m.claimed_at < now() - interval '60 seconds'))
              AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= now())
              AND c.owner_epoch <= $2 AND (c.mode = 'bot' OR m.origin <> 'bot')
-           RETURNING m.message_id, m.content, m.origin AS "origin!", m.attempts, c.window_expires_at"#,
+           RETURNING m.message_id, m.content, m.origin AS "origin!", m.attempts, c.window_expires_at, m.reply_to,
+                     head.was = 'unknown' AS "repeated!""#,
         id.0,
         epoch.0,
         partition
@@ -70,6 +76,8 @@ pub async fn claim(pool: &PgPool, id: ConversationId, epoch: Epoch) -> Result<Cl
             origin: row.origin,
             attempts: row.attempts,
             window_expires_at: row.window_expires_at.map(Timestamp::from),
+            reply_to: row.reply_to,
+            repeated: row.repeated,
         })));
     }
     let waiting = sqlx::query_scalar!(
@@ -97,8 +105,9 @@ pub async fn claim(pool: &PgPool, id: ConversationId, epoch: Epoch) -> Result<Cl
 
 /// For an actor that has just started: rows that are still claimed were claimed by one that is gone (an earlier owner,
 /// or this node's actor before a panic). Their outcome is unknown; their wait counts from the claim.
-pub async fn abandon_claims(pool: &PgPool, id: ConversationId, epoch: Epoch) -> Result<(), StoreError> {
-    sqlx::query!(
+/// Gives how many.
+pub async fn abandon_claims(pool: &PgPool, id: ConversationId, epoch: Epoch) -> Result<u64, StoreError> {
+    let abandoned = sqlx::query!(
         "WITH c AS (SELECT mode FROM gc_channel.conversations WHERE conversation_id = $1 FOR SHARE)
          UPDATE gc_channel.messages m
          SET status = 'unknown',
@@ -112,7 +121,7 @@ pub async fn abandon_claims(pool: &PgPool, id: ConversationId, epoch: Epoch) -> 
     )
     .execute(pool)
     .await?;
-    Ok(())
+    Ok(abandoned.rows_affected())
 }
 
 /// The call succeeded. A status that was faster is kept; statuses that came before the `wamid` was known are applied.
@@ -183,16 +192,27 @@ pub async fn give_back(pool: &PgPool, id: MessageId) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The message will never be sent; the reason is kept for officers.
-pub async fn mark_failed(pool: &PgPool, id: MessageId, error: &Value) -> Result<(), StoreError> {
-    sqlx::query!(
-        "UPDATE gc_channel.messages SET status = 'failed', error = $2, status_at = now()
+/// The message is not sent again by itself; the reason is kept for officers, and what is still owed for the owner.
+pub async fn mark_failed(
+    pool: &PgPool,
+    id: MessageId,
+    error: &Value,
+    owed: Option<Aftermath>,
+) -> Result<(), StoreError> {
+    let mut transaction = pool.begin().await?;
+    let failed = sqlx::query!(
+        "UPDATE gc_channel.messages SET status = 'failed', error = $2, aftermath = $3, status_at = now()
          WHERE message_id = $1 AND status IN ('queued', 'sending', 'unknown')",
         id.0,
-        error
+        error,
+        owed.map(|owed| owed.to_string())
     )
-    .execute(pool)
+    .execute(&mut *transaction)
     .await?;
+    if failed.rows_affected() == 1 && !owed.is_some_and(Aftermath::may_send) {
+        aftermath::tell_failed(&mut transaction, id.0).await?;
+    }
+    transaction.commit().await?;
     Ok(())
 }
 
@@ -222,6 +242,12 @@ pub enum QueueError {
     /// An officer may only write in a conversation that they hold.
     #[error("the conversation is not held by this officer")]
     NotHolder { holder: Option<String> },
+    /// Outside the 24 h window only a template may be sent.
+    #[error("the 24 h window is closed")]
+    WindowClosed { closed_at: Option<Timestamp> },
+    /// What is quoted or reacted to is no message of this conversation that Meta knows.
+    #[error("the message that is referred to is not in this conversation")]
+    UnknownReference,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -233,6 +259,9 @@ pub struct QueuedByOthers {
     pub origin: &'static str,
     /// The officer; must hold the conversation.
     pub author: Option<String>,
+    /// The message that the first part quotes: our id, or Meta's.
+    pub reply_to: Option<String>,
+    pub needs_window: bool,
     pub parts: Vec<super::conversation::NewOutbound>,
 }
 
@@ -240,7 +269,8 @@ pub struct QueuedByOthers {
 pub async fn queue(pool: &PgPool, message: &QueuedByOthers) -> Result<(), QueueError> {
     let mut transaction = pool.begin().await.map_err(StoreError::from)?;
     let held = sqlx::query!(
-        "SELECT mode, holder FROM gc_channel.conversations WHERE conversation_id = $1 FOR NO KEY UPDATE",
+        r#"SELECT mode, holder, window_expires_at, coalesce(window_expires_at > now(), false) AS "window_open!"
+           FROM gc_channel.conversations WHERE conversation_id = $1 FOR NO KEY UPDATE"#,
         message.conversation_id.0
     )
     .fetch_optional(&mut *transaction)
@@ -250,11 +280,23 @@ pub async fn queue(pool: &PgPool, message: &QueuedByOthers) -> Result<(), QueueE
     if message.origin == "officer" && (held.mode != "human" || held.holder != message.author) {
         return Err(QueueError::NotHolder { holder: held.holder });
     }
+    if message.needs_window && !held.window_open {
+        return Err(QueueError::WindowClosed { closed_at: held.window_expires_at.map(Timestamp::from) });
+    }
+    let mut quoted = match &message.reply_to {
+        Some(reply_to) => Some(
+            reference(&mut *transaction, message.conversation_id, reply_to)
+                .await?
+                .ok_or(QueueError::UnknownReference)?,
+        ),
+        None => None,
+    };
     for part in &message.parts {
         sqlx::query!(
             "INSERT INTO gc_channel.messages
-                 (message_id, conversation_id, partition, direction, kind, text, content, sent_at, origin, status, author)
-             VALUES ($1, $2, $3, 'out', $4, $5, $6, now(), $7, 'queued', $8)",
+                 (message_id, conversation_id, partition, direction, kind, text, content, sent_at, origin, status, author,
+                  reply_to)
+             VALUES ($1, $2, $3, 'out', $4, $5, $6, now(), $7, 'queued', $8, $9)",
             part.message_id.0,
             message.conversation_id.0,
             PartitionId::of(message.conversation_id).as_i16(),
@@ -262,7 +304,8 @@ pub async fn queue(pool: &PgPool, message: &QueuedByOthers) -> Result<(), QueueE
             part.text,
             part.content,
             message.origin,
-            message.author
+            message.author,
+            quoted.take()
         )
         .execute(&mut *transaction)
         .await
@@ -272,18 +315,61 @@ pub async fn queue(pool: &PgPool, message: &QueuedByOthers) -> Result<(), QueueE
     Ok(())
 }
 
-/// Whether anything of the conversation waits to be sent; cheap, and without a claim.
-pub async fn has_sendable(pool: &PgPool, id: ConversationId) -> Result<bool, StoreError> {
-    let found = sqlx::query_scalar!(
-        r#"SELECT EXISTS (
-               SELECT FROM gc_channel.messages m JOIN gc_channel.conversations c USING (conversation_id)
-               WHERE m.partition = $2 AND m.conversation_id = $1 AND m.direction = 'out'
-                 AND m.status IN ('queued', 'sending', 'unknown') AND m.next_attempt_at IS DISTINCT FROM 'infinity'
-                 AND (c.mode = 'bot' OR m.origin <> 'bot')) AS "found!""#,
+/// The `wamid` of a message of the conversation that is named by our id or by its own.
+pub async fn reference(
+    executor: impl sqlx::PgExecutor<'_>,
+    id: ConversationId,
+    name: &str,
+) -> Result<Option<String>, StoreError> {
+    let wamid = sqlx::query_scalar!(
+        r#"SELECT wamid AS "wamid!" FROM gc_channel.messages
+           WHERE conversation_id = $1 AND wamid IS NOT NULL AND (wamid = $2 OR message_id = $3) LIMIT 1"#,
+        id.0,
+        name,
+        name.parse::<Uuid>().ok()
+    )
+    .fetch_optional(executor)
+    .await?;
+    Ok(wamid)
+}
+
+/// What the outbox holds, looked at without a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outlook {
+    /// Nothing that may be sent.
+    Nothing,
+    /// Something has failed, and it is not yet done what is owed for it.
+    Aftermath,
+    /// The first row may go.
+    Due,
+    /// The first row waits this long.
+    In(Duration),
+}
+
+/// Looks at the outbox; cheap, and without a claim.
+pub async fn outlook(pool: &PgPool, id: ConversationId) -> Result<Outlook, StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT EXISTS (SELECT FROM gc_channel.messages m
+                          WHERE m.partition = $2 AND m.conversation_id = $1 AND m.aftermath IS NOT NULL) AS "aftermath!",
+                  (SELECT extract(epoch FROM greatest(
+                              coalesce(m.next_attempt_at, now()),
+                              CASE WHEN m.status IN ('sending', 'unknown')
+                                   THEN coalesce(m.claimed_at, now()) + interval '61 seconds' ELSE now() END)
+                              - now())::float8
+                   FROM gc_channel.messages m JOIN gc_channel.conversations c USING (conversation_id)
+                   WHERE m.partition = $2 AND m.conversation_id = $1 AND m.direction = 'out'
+                     AND m.status IN ('queued', 'sending', 'unknown') AND m.next_attempt_at IS DISTINCT FROM 'infinity'
+                     AND (c.mode = 'bot' OR m.origin <> 'bot')
+                   ORDER BY m.seq LIMIT 1) AS seconds"#,
         id.0,
         PartitionId::of(id).as_i16()
     )
     .fetch_one(pool)
     .await?;
-    Ok(found)
+    Ok(match row.seconds {
+        _ if row.aftermath => Outlook::Aftermath,
+        None => Outlook::Nothing,
+        Some(seconds) if seconds <= 0.0 => Outlook::Due,
+        Some(seconds) => Outlook::In(Duration::from_secs_f64(seconds.clamp(0.02, 3600.0))),
+    })
 }
