@@ -7,5 +7,6 @@ mod gate;
 mod meta_faults;
 mod odd_input;
 mod panics;
+mod sending;
 mod stopping;
 mod takeover;
