@@ -373,9 +373,8 @@ fn validate_window_template(template: &WindowTemplate) -> Result<(), ConfigError
         header: None,
         buttons: Vec::new(),
     };
-    garde::Validate::validate(&content).map_err(|report| {
-        refuse("whatsapp.window_template", report.to_string().trim().replace('\n', ", "))
-    })
+    garde::Validate::validate(&content)
+        .map_err(|report| refuse("whatsapp.window_template", report.to_string().trim().replace('\n', ", ")))
 }
 
 fn validate_production(config: &Config, warnings: &mut Vec<String>) -> Result<(), ConfigError> {

@@ -105,7 +105,8 @@ impl Metrics {
         let partitions_owned =
             IntGaugeVec::new(Opts::new("partitions_owned", "Partitions this node owns"), &[])?;
         registry.register(Box::new(partitions_owned.clone()))?;
-        let numbers = IntGaugeVec::new(Opts::new("numbers", "Numbers by the state of their circuit"), &["state"])?;
+        let numbers =
+            IntGaugeVec::new(Opts::new("numbers", "Numbers by the state of their circuit"), &["state"])?;
         registry.register(Box::new(numbers.clone()))?;
         Ok(Metrics {
             sends_ambiguous: single("sends_ambiguous_total", "Sends whose outcome was not known")?,

@@ -120,7 +120,7 @@ impl Handler<Send> for Sender {
             metrics.sends.with_label_values(&[class]).inc();
             match ended {
                 Ok(wamid) => Settled::Sent { wamid },
-                Err(error) => settle::settle(&error, message.attempt, patience),
+                Err(error) => settle::settle(&error, &message.recipient, message.attempt, patience),
             }
         })
     }

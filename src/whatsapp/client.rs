@@ -87,7 +87,11 @@ impl GraphClient {
             .text("messaging_product", "whatsapp")
             .text("type", file.mime_type.clone())
             .part("file", part);
-        let request = self.http.post(format!("{}/{phone_number_id}/media", self.base)).multipart(form).timeout(UPLOAD_TIMEOUT);
+        let request = self
+            .http
+            .post(format!("{}/{phone_number_id}/media", self.base))
+            .multipart(form)
+            .timeout(UPLOAD_TIMEOUT);
         let answer = self.call(request).await?;
         let id = answer.get("id").and_then(Value::as_str).filter(|id| !id.is_empty());
         id.map(str::to_owned).ok_or(CallError::Ambiguous)

@@ -193,7 +193,8 @@ mod tests {
 
     #[test]
     fn a_failed_status_is_classed_by_its_first_error() {
-        let failure = StatusFailure::from_errors(Some(&json!([{"code": 131_026, "title": "Message undeliverable"}])));
+        let failure =
+            StatusFailure::from_errors(Some(&json!([{"code": 131_026, "title": "Message undeliverable"}])));
         assert_eq!((failure.class, failure.code), (ErrorClass::Unreachable, 131_026));
         assert_eq!(
             failure.to_json(),

@@ -156,11 +156,20 @@ async fn deliver_one(
 
 /// What is to be done with a claimed row.
 enum Prepared {
-    Call { recipient: Recipient, content: Content, uploaded: Option<String> },
+    Call {
+        recipient: Recipient,
+        content: Content,
+        uploaded: Option<String>,
+    },
     /// Meta does not have its file yet.
-    Upload { media_id: Uuid },
+    Upload {
+        media_id: Uuid,
+    },
     /// It cannot be sent.
-    Never { error: Value, aftermath: Option<Aftermath> },
+    Never {
+        error: Value,
+        aftermath: Option<Aftermath>,
+    },
 }
 
 async fn prepare(

@@ -21,8 +21,8 @@ use crate::ids::ConversationId;
 use crate::metrics::Metrics;
 use crate::whatsapp::errors::{CallError, ErrorClass};
 
-use circuit::{Entry, Number};
 pub use circuit::{CircuitState, Reason};
+use circuit::{Entry, Number};
 
 /// The rates and pauses, from the settings.
 #[derive(Clone, Copy, Debug)]
@@ -232,7 +232,11 @@ impl Numbers {
                     account.refusals = account.refusals.saturating_add(1);
                     let pause = jittered(doubled.min(LONGEST_ACCOUNT_PAUSE));
                     account.closed_until = Some(now + pause);
-                    tracing::warn!(code = reason.code, pause_s = pause.as_secs(), "all numbers pause sending");
+                    tracing::warn!(
+                        code = reason.code,
+                        pause_s = pause.as_secs(),
+                        "all numbers pause sending"
+                    );
                 }
                 drop(account);
                 number.give_up_trial(now);

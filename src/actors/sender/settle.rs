@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::store::channel::aftermath::Aftermath;
 use crate::whatsapp::errors::{BSUID_REFUSED, CallError, ErrorClass, WINDOW_CLOSED};
+use crate::whatsapp::outgoing::Recipient;
 
 /// The longest pause before a message is tried again, but for [`ErrorClass::PersonLater`].
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -43,7 +44,7 @@ impl Patience {
 
 /// What an error means for the message. What it means for the number is [`super::numbers`]'s: a number that is paused
 /// holds its messages back by itself, so these are due again at once.
-pub fn settle(error: &CallError, attempt: i32, patience: Patience) -> Settled {
+pub fn settle(error: &CallError, recipient: &Recipient, attempt: i32, patience: Patience) -> Settled {
     let json = error.to_json();
     match error {
         CallError::Ambiguous => Settled::Unknown { error: json },
@@ -51,7 +52,14 @@ pub fn settle(error: &CallError, attempt: i32, patience: Patience) -> Settled {
         CallError::Unbuildable(_) => Settled::Failed { error: json, aftermath: None },
         CallError::Refused { class, code, .. } => match class {
             ErrorClass::MessageWrong | ErrorClass::Unreachable => {
-                Settled::Failed { error: json, aftermath: final_aftermath(*class, *code) }
+                let owed = match final_aftermath(*class, *code) {
+                    // It went to the phone number: there is no other address.
+                    Some(Aftermath::OtherAddress) if matches!(recipient, Recipient::Phone(_)) => {
+                        Some(Aftermath::Unreachable)
+                    }
+                    owed => owed,
+                };
+                Settled::Failed { error: json, aftermath: owed }
             }
             // n counts the refusals.
             ErrorClass::PersonLater => {
@@ -76,6 +84,8 @@ pub fn settle(error: &CallError, attempt: i32, patience: Patience) -> Settled {
 pub fn aftermath_of_status(class: ErrorClass, code: i64) -> Option<Aftermath> {
     match class.is_retried() {
         true => Some(Aftermath::Retry),
+        // A status does not say to which address the message went; a refused BSUID is told in the answer.
+        false if code == BSUID_REFUSED => Some(Aftermath::Unreachable),
         false => final_aftermath(class, code),
     }
 }
@@ -97,6 +107,10 @@ mod tests {
 
     fn refused(code: i64) -> CallError {
         CallError::Refused { class: ErrorClass::of(code, 400), code, http_status: 400, title: String::new() }
+    }
+
+    fn phone() -> Recipient {
+        Recipient::Phone("6281".into())
     }
 
     fn outcome(settled: &Settled) -> &'static str {
@@ -124,14 +138,27 @@ mod tests {
             (CallError::Ambiguous, 1, "unknown"),
             (CallError::NotSent, 99, "retried"),
         ] {
-            assert_eq!(outcome(&settle(&error, attempt, PATIENCE)), expected, "{error:?} at attempt {attempt}");
+            assert_eq!(
+                outcome(&settle(&error, &phone(), attempt, PATIENCE)),
+                expected,
+                "{error:?} at attempt {attempt}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_refused_bsuid_is_followed_by_the_phone_number_if_it_was_the_bsuid() {
+        let bsuid = Recipient::Bsuid("ID.a".into());
+        for (recipient, expected) in [(bsuid, Aftermath::OtherAddress), (phone(), Aftermath::Unreachable)] {
+            let settled = settle(&refused(131_062), &recipient, 1, PATIENCE);
+            assert!(matches!(settled, Settled::Failed { aftermath: Some(owed), .. } if owed == expected));
         }
     }
 
     #[test]
     fn a_person_waits_four_to_the_power_of_the_refusals() {
         for (attempt, seconds) in [(1, 4), (2, 16), (3, 64), (6, 4096), (60, 4096)] {
-            let Settled::Retry { after, .. } = settle(&refused(131_056), attempt, PATIENCE) else {
+            let Settled::Retry { after, .. } = settle(&refused(131_056), &phone(), attempt, PATIENCE) else {
                 panic!("not retried")
             };
             assert_eq!(after, Duration::from_secs(seconds));
@@ -155,7 +182,7 @@ mod tests {
             (131_047, Some(Aftermath::Window)),
             (131_026, Some(Aftermath::Unreachable)),
             (131_050, Some(Aftermath::Unreachable)),
-            (131_062, Some(Aftermath::OtherAddress)),
+            (131_062, Some(Aftermath::Unreachable)),
             (132_000, None),
             (100, None),
         ] {

@@ -117,7 +117,7 @@ impl From<RetryError> for Problem {
             RetryError::NotFailed { status } => {
                 Problem::conflict("only a message of ours that has failed can be tried again")
                     .kind("not-failed")
-                    .with("status", status)
+                    .with("message_status", status)
             }
             RetryError::TakenOver => Problem::conflict(
                 "a person took the conversation over since: the bot does not speak after them",

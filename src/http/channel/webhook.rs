@@ -103,8 +103,7 @@ pub fn to_batch(updates: Vec<Update>) -> IntakeBatch {
 
 /// A failure comes with what has to be done about it, so that the store need not know Meta's codes.
 fn to_status(status: StatusUpdate) -> IncomingStatus {
-    let failure =
-        (status.status == "failed").then(|| StatusFailure::from_errors(status.errors.as_ref()));
+    let failure = (status.status == "failed").then(|| StatusFailure::from_errors(status.errors.as_ref()));
     IncomingStatus {
         wamid: status.wamid,
         status: status.status,

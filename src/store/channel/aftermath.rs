@@ -118,7 +118,10 @@ pub async fn resolve(
             origin: row.origin,
             attempts: row.attempts,
             error: row.error,
-            aftermath: row.aftermath.parse().map_err(|_| StoreError::Corrupt("aftermath of a message".into()))?,
+            aftermath: row
+                .aftermath
+                .parse()
+                .map_err(|_| StoreError::Corrupt("aftermath of a message".into()))?,
         };
         let silenced = owner.mode == "human" && failed.origin == "bot";
         let outcome = follow(&mut transaction, id, &failed, silenced, rules).await?;
@@ -140,7 +143,8 @@ async fn follow(
         Aftermath::Retry => {
             let bounded = ["transient", "media"].iter().any(|class| failed.error["class"] == *class);
             let pause = rules.first_pause.saturating_mul(1 << failed.attempts.clamp(1, 7).saturating_sub(1));
-            (!bounded || failed.attempts < rules.tries) && requeue(connection, id, failed, pause, false).await?
+            (!bounded || failed.attempts < rules.tries)
+                && requeue(connection, id, failed, pause, false).await?
         }
         Aftermath::OtherAddress => {
             failed.attempts < rules.tries && requeue(connection, id, failed, Duration::ZERO, true).await?

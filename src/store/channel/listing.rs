@@ -54,9 +54,12 @@ pub async fn conversations(
                    WHERE m.partition = c.partition AND m.conversation_id = c.conversation_id AND m.direction = 'in'
                      AND m.processed_at IS NULL) AS "unprocessed!",
                   c.parked_reason, c.waiting_since, c.waiting_reason,
-                  CASE WHEN (p.unreachable ->> 'at')::timestamptz >
-                            (SELECT max(own.last_message_at) FROM gc_channel.conversations own
-                             WHERE own.person_id = c.person_id)
+                  CASE WHEN p.unreachable IS NOT NULL AND NOT EXISTS (
+                           SELECT FROM gc_channel.conversations own
+                           WHERE own.person_id = c.person_id AND (p.unreachable ->> 'at')::timestamptz < (
+                               SELECT m.received_at FROM gc_channel.messages m
+                               WHERE m.conversation_id = own.conversation_id AND m.direction = 'in'
+                               ORDER BY m.seq DESC LIMIT 1))
                        THEN p.unreachable END AS unreachable
            FROM gc_channel.conversations c JOIN gc_channel.user_profiles p USING (person_id)
            WHERE c.merged_into IS NULL AND c.last_message_at IS NOT NULL AND (NOT $4 OR c.parked_at IS NOT NULL)

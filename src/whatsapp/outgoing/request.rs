@@ -75,7 +75,11 @@ impl Content {
             Content::Media { caption, filename, kind, .. } => {
                 let mut media = json!({"id": envelope.uploaded.ok_or(NotUploaded)?});
                 set(&mut media, "caption", caption.as_ref());
-                set(&mut media, "filename", filename.as_ref().filter(|_| *kind == super::MediaKind::Document));
+                set(
+                    &mut media,
+                    "filename",
+                    filename.as_ref().filter(|_| *kind == super::MediaKind::Document),
+                );
                 media
             }
             Content::Reaction { message_id, emoji } => json!({"message_id": message_id, "emoji": emoji}),

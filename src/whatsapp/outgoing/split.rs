@@ -9,9 +9,7 @@ impl Content {
     pub fn within_limits(self) -> Vec<Content> {
         match self {
             Content::Text { text } => texts(&text),
-            Content::Buttons { text, buttons } => {
-                with_lead(&text, |text| Content::Buttons { text, buttons })
-            }
+            Content::Buttons { text, buttons } => with_lead(&text, |text| Content::Buttons { text, buttons }),
             Content::List { text, button, sections } => {
                 with_lead(&text, |text| Content::List { text, button, sections })
             }
@@ -75,4 +73,3 @@ fn boundary(head: &str, whole: &str) -> usize {
         .filter(|at| *at > 0)
         .unwrap_or(head.len())
 }
-

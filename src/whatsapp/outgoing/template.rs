@@ -73,9 +73,8 @@ pub(super) fn to_value(
             TemplateButtonKind::CopyCode => json!({"type": "coupon_code", "coupon_code": button.value}),
         };
         let index = button.index.to_string();
-        components.push(
-            json!({"type": "button", "sub_type": kind, "index": index, "parameters": [parameter]}),
-        );
+        components
+            .push(json!({"type": "button", "sub_type": kind, "index": index, "parameters": [parameter]}));
     }
     let mut template = json!({"name": name, "language": {"code": language}});
     if !components.is_empty() {

@@ -81,8 +81,7 @@ fn requests_have_metas_shape() {
             "type": "text", "text": {"body": "Halo", "preview_url": false}, "biz_opaque_callback_data": "id-1"})
     );
     let recipient = Recipient::Bsuid("ID.a".into());
-    let envelope =
-        Envelope { recipient: &recipient, our_id: "i", reply_to: Some("wamid.q"), uploaded: None };
+    let envelope = Envelope { recipient: &recipient, our_id: "i", reply_to: Some("wamid.q"), uploaded: None };
     let asked = Content::LocationRequest { text: "Di mana?".into() }.to_request(&envelope).unwrap();
     assert_eq!(asked["recipient"], "ID.a");
     assert_eq!(asked["context"], json!({"message_id": "wamid.q"}));
@@ -121,7 +120,8 @@ fn what_meta_would_refuse_is_refused_by_field() {
     let rows = |count: usize, from: usize| -> Vec<Value> {
         (from..from + count).map(|number| json!({"id": number.to_string(), "title": "Baris"})).collect()
     };
-    let list = |sections: Value| json!({"type": "list", "text": "Pilih", "button": "Buka", "sections": sections});
+    let list =
+        |sections: Value| json!({"type": "list", "text": "Pilih", "button": "Buka", "sections": sections});
     for (content, field) in [
         (json!({"type": "text", "text": "   "}), "text"),
         (json!({"type": "text", "text": "a".repeat(LONGEST_TEXT + 1)}), "text"),
@@ -136,10 +136,7 @@ fn what_meta_would_refuse_is_refused_by_field() {
         ),
         (list(json!([])), "sections"),
         (list(json!([{"rows": rows(11, 0)}])), "sections[0].rows"),
-        (
-            list(json!([{"title": "A", "rows": rows(6, 0)}, {"title": "B", "rows": rows(5, 6)}])),
-            "sections",
-        ),
+        (list(json!([{"title": "A", "rows": rows(6, 0)}, {"title": "B", "rows": rows(5, 6)}])), "sections"),
         (list(json!([{"title": "A", "rows": rows(1, 0)}, {"title": "B", "rows": rows(1, 0)}])), "sections"),
         (list(json!([{"title": "A", "rows": rows(1, 0)}, {"rows": rows(1, 1)}])), "sections"),
         (

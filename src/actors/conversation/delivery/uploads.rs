@@ -14,6 +14,7 @@ use crate::store::channel::conversation::Conversation;
 use crate::store::channel::media_uploads;
 use crate::store::channel::outbox::Claimed;
 use crate::whatsapp::errors::{CallError, ErrorClass};
+use crate::whatsapp::outgoing::Recipient;
 
 /// Uploads the file of a row that was given back. A failure counts as an attempt of its message.
 pub(super) async fn upload(
@@ -72,12 +73,14 @@ async fn send_file(
 
 /// An upload is no message: where it is not known how it ended, it is simply made again.
 fn failed_upload(error: &CallError, attempt: i32, patience: Patience) -> Settled {
+    // An upload has no recipient: nothing of what depends on it can be said of one.
+    let recipient = &Recipient::Phone(String::new());
     match error {
         CallError::Ambiguous if attempt >= patience.tries => {
             Settled::Failed { error: error.to_json(), aftermath: None }
         }
         CallError::Ambiguous => Settled::Retry { after: patience.pause(attempt), error: error.to_json() },
-        other => settle(other, attempt, patience),
+        other => settle(other, recipient, attempt, patience),
     }
 }
 

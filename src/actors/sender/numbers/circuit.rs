@@ -41,9 +41,14 @@ pub enum CircuitState {
 #[derive(Debug)]
 enum Circuit {
     Closed,
-    Open { until: Instant, reason: Reason },
+    Open {
+        until: Instant,
+        reason: Reason,
+    },
     /// A message is trying.
-    Trying { reason: Reason },
+    Trying {
+        reason: Reason,
+    },
 }
 
 /// What a message that wants to go is told.

@@ -16,12 +16,7 @@ fn numbers(adjust: impl FnOnce(&mut Pace)) -> Numbers {
 }
 
 fn refused(code: i64) -> CallError {
-    CallError::Refused {
-        class: ErrorClass::of(code, 400),
-        code,
-        http_status: 400,
-        title: "a title".into(),
-    }
+    CallError::Refused { class: ErrorClass::of(code, 400), code, http_status: 400, title: "a title".into() }
 }
 
 /// A turn that is there at once, or none.
@@ -96,7 +91,11 @@ async fn a_trial_that_was_not_used_or_tells_nothing_goes_to_another_message() {
     assert_ne!(state(&numbers, "1"), CircuitState::Closed);
     let trial = timeout(Duration::from_secs(5), numbers.turn("1", ConversationId::new())).await.unwrap();
     numbers.ended("1", trial, Some(&refused(131_026)));
-    assert_eq!(state(&numbers, "1"), CircuitState::Closed, "what is said of a person is said by a number that works");
+    assert_eq!(
+        state(&numbers, "1"),
+        CircuitState::Closed,
+        "what is said of a person is said by a number that works"
+    );
 }
 
 #[tokio::test]

@@ -92,13 +92,15 @@ async fn what_meta_would_refuse_names_the_field() {
     ] {
         try_notify(&office, &id, content).await.problem_with_field(field);
     }
-    let body = json!({"conversation_id": id, "origin": "notification", "content": text("x"), "reply_to": "wamid.x"});
+    let body =
+        json!({"conversation_id": id, "origin": "notification", "content": text("x"), "reply_to": "wamid.x"});
     office.post("/internal/messages/send", body).await.problem_with_field("reply_to");
     // A message of another conversation cannot be quoted.
     chat(&office, "lain").await;
     let other = office.conversation("lain").await;
     let theirs = transcript(&office, &other).await[0]["message_id"].clone();
-    let body = json!({"conversation_id": id, "origin": "notification", "content": text("x"), "reply_to": theirs});
+    let body =
+        json!({"conversation_id": id, "origin": "notification", "content": text("x"), "reply_to": theirs});
     office.post("/internal/messages/send", body).await.problem_with_field("reply_to");
     office.close().await;
 }
@@ -107,7 +109,8 @@ async fn what_meta_would_refuse_names_the_field() {
 async fn a_file_that_nobody_stored_is_a_dead_letter_and_holds_nothing_up() {
     let office = Office::open().await;
     let id = chat(&office, "berkas").await;
-    let content = json!({"type": "media", "media_id": "0190b0a0-0000-7000-8000-000000000000", "kind": "image"});
+    let content =
+        json!({"type": "media", "media_id": "0190b0a0-0000-7000-8000-000000000000", "kind": "image"});
     let file = notify(&office, &id, content).await;
     let after = notify(&office, &id, text("setelah itu")).await;
     let failed = has_status(&office, &id, &file, "failed").await;
@@ -118,7 +121,8 @@ async fn a_file_that_nobody_stored_is_a_dead_letter_and_holds_nothing_up() {
 
 #[tokio::test]
 async fn parts_and_retries_of_a_conversation_arrive_in_the_order_they_were_written() {
-    let office = Office::open_with(&[("WHATSAPP__RETRY_FIRST_MS", "5"), ("WHATSAPP__SEND_TRIES", "30")]).await;
+    let office =
+        Office::open_with(&[("WHATSAPP__RETRY_FIRST_MS", "5"), ("WHATSAPP__SEND_TRIES", "30")]).await;
     let id = chat(&office, "urut").await;
     let seed: u64 = rand::random();
     eprintln!("seed {seed}");

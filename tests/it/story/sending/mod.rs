@@ -30,8 +30,7 @@ async fn delivered(office: &Office, id: &str, origin: &str) -> Value {
 }
 
 async fn transcript(office: &Office, id: &str) -> Vec<Value> {
-    let page =
-        office.get("channel", &format!("/internal/messages?conversation_id={id}&limit=200")).await;
+    let page = office.get("channel", &format!("/internal/messages?conversation_id={id}&limit=200")).await;
     page["items"].as_array().unwrap().clone()
 }
 

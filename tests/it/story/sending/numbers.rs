@@ -13,9 +13,14 @@ async fn a_number_that_the_operator_must_mend_keeps_its_queue_and_tries_with_one
         chats.push((citizen, chat(&office, citizen).await));
     }
     office.is_quiet().await;
-    assert_eq!((&number(&office).await["state"], &number(&office).await["queued"]), (&json!("closed"), &json!(0)));
+    assert_eq!(
+        (&number(&office).await["state"], &number(&office).await["queued"]),
+        (&json!("closed"), &json!(0))
+    );
     // Refused at the first call, and once more when it tries again.
-    office.fault(json!({"effect": {"graph_error": {"code": 131_042}}, "count": 2, "match": {"kind": "text"}})).await;
+    office
+        .fault(json!({"effect": {"graph_error": {"code": 131_042}}, "count": 2, "match": {"kind": "text"}}))
+        .await;
     let mut messages = vec![notify(&office, &chats[0].1, text("Kabar")).await];
     let open = eventually("the circuit opens", async || {
         Some(number(&office).await).filter(|number| number["state"] != "closed")
@@ -51,7 +56,9 @@ async fn an_operator_who_has_acted_lets_a_number_go_on_at_once() {
         ])
         .await;
         let id = chat(&office, "tunggu").await;
-        office.fault(json!({"effect": {"graph_error": {"code": code}}, "count": 1, "match": {"kind": "text"}})).await;
+        office
+            .fault(json!({"effect": {"graph_error": {"code": code}}, "count": 1, "match": {"kind": "text"}}))
+            .await;
         let message = notify(&office, &id, text("Kabar")).await;
         let waiting = eventually("it waits with the reason", async || {
             let item = super::newest(&office, &id, "notification").await?;

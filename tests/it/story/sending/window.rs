@@ -20,13 +20,13 @@ async fn stopped_office(settings: &[(&str, &str)]) -> Office {
 }
 
 async fn stop_number(office: &Office) {
-    office.fault(json!({"effect": {"graph_error": {"code": 190}}, "count": 1, "match": {"kind": "text"}})).await;
+    office
+        .fault(json!({"effect": {"graph_error": {"code": 190}}, "count": 1, "match": {"kind": "text"}}))
+        .await;
     let id = chat_of_operator(office).await;
     notify(office, &id, text("berhenti")).await;
-    eventually("the number stops", async || {
-        (super::number(office).await["state"] == "open").then_some(())
-    })
-    .await;
+    eventually("the number stops", async || (super::number(office).await["state"] == "open").then_some(()))
+        .await;
 }
 
 /// Somebody whose message finds out that the token has expired.
@@ -40,8 +40,11 @@ async fn free_text_outside_the_window_is_refused_when_it_is_written() {
     let id = chat(&office, "lama").await;
     office.post(&format!("/internal/takeover/{id}/start"), json!({"admin_id": "rina"})).await.success(200);
     close_window(&office).await;
-    let officer = json!({"conversation_id": id, "origin": "officer", "admin_id": "rina", "content": text("halo")});
-    for answer in [office.post("/internal/messages/send", officer).await, try_notify(&office, &id, text("halo")).await] {
+    let officer =
+        json!({"conversation_id": id, "origin": "officer", "admin_id": "rina", "content": text("halo")});
+    for answer in
+        [office.post("/internal/messages/send", officer).await, try_notify(&office, &id, text("halo")).await]
+    {
         let problem = answer.problem(409);
         assert_eq!(problem["type"], "urn:govconnect:problem:window-closed");
         assert!(problem["closed_at"].is_string(), "{problem}");
