@@ -4,6 +4,7 @@
 //! [`load`] layers: defaults → a config file → `GOVCONNECT_SECTION__KEY` → flags; unknown keys and impossible
 //! combinations are refused, naming the key. Secrets that are missing in development are made by [`secrets`].
 
+mod office;
 mod report;
 pub mod secrets;
 mod sources;
@@ -15,8 +16,8 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+pub use office::{Hours, Office};
 use crate::whatsapp::outgoing::Content;
-
 pub use report::report;
 pub use sources::{ConfigError, Overrides, Sources};
 
@@ -70,6 +71,7 @@ pub struct Config {
     pub dashboard: Dashboard,
     pub simulator: Simulator,
     pub whatsapp: WhatsApp,
+    pub media: Media,
     pub conversation: Conversation,
     pub intake: Intake,
 }
@@ -92,14 +94,6 @@ pub enum LogFormat {
 #[serde(deny_unknown_fields)]
 pub struct Node {
     pub shutdown_grace_s: u64,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Office {
-    pub name: String,
-    pub time_zone: String,
-    pub emergency_numbers: Vec<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -207,6 +201,45 @@ pub struct WindowTemplate {
     pub origins: Vec<String>,
 }
 
+impl WindowTemplate {
+    /// The message that it is.
+    pub fn content(&self) -> Content {
+        Content::Template {
+            name: self.name.clone(),
+            language: self.language.clone(),
+            parameters: Vec::new(),
+            header: None,
+            buttons: Vec::new(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Media {
+    pub store: MediaStore,
+    pub bucket: String,
+    pub endpoint: String,
+    pub region: String,
+    pub access_key_id: SecretString,
+    pub secret_access_key: SecretString,
+    pub path_style: bool,
+    pub prefix: String,
+    pub concurrency: usize,
+    pub retry_first_ms: u64,
+}
+
+/// Where files of conversations are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, strum::Display)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum MediaStore {
+    /// A folder of this machine.
+    Local,
+    /// A bucket.
+    S3,
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conversation {
@@ -219,6 +252,7 @@ pub struct Conversation {
     pub max_active_per_partition: usize,
     pub restart_budget: u32,
     pub turn_attempts: i32,
+    pub takeover_idle_s: u64,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -284,6 +318,7 @@ fn validate(config: &Config) -> Result<Vec<String>, ConfigError> {
     if jiff::tz::TimeZone::get(&config.office.time_zone).is_err() {
         return Err(refuse("office.time_zone", "not an IANA time zone; for example Asia/Jakarta"));
     }
+    config.office_hours()?;
     if config.office.name.trim().is_empty() {
         return Err(refuse("office.name", "must not be empty: the bot introduces itself with it"));
     }
@@ -319,6 +354,8 @@ fn validate(config: &Config) -> Result<Vec<String>, ConfigError> {
         ("ai.concurrency", config.ai.concurrency),
         ("database.max_connections", config.database.max_connections as usize),
         ("conversation.sweep_ms", conversation.sweep_ms as usize),
+        ("media.concurrency", config.media.concurrency),
+        ("media.retry_first_ms", config.media.retry_first_ms as usize),
         ("whatsapp.send_per_s", config.whatsapp.send_per_s as usize),
         ("whatsapp.call_timeout_ms", config.whatsapp.call_timeout_ms as usize),
         ("whatsapp.pair_burst", config.whatsapp.pair_burst as usize),
@@ -334,6 +371,7 @@ fn validate(config: &Config) -> Result<Vec<String>, ConfigError> {
         }
     }
     validate_window_template(&config.whatsapp.window_template)?;
+    validate_media(&config.media, &mut warnings)?;
     if conversation.turn_attempts < 1 {
         return Err(refuse("conversation.turn_attempts", "must be at least 1"));
     }
@@ -366,15 +404,42 @@ fn validate_window_template(template: &WindowTemplate) -> Result<(), ConfigError
     if template.name.is_empty() {
         return Ok(());
     }
-    let content = Content::Template {
-        name: template.name.clone(),
-        language: template.language.clone(),
-        parameters: Vec::new(),
-        header: None,
-        buttons: Vec::new(),
-    };
+    let content = template.content();
     garde::Validate::validate(&content)
         .map_err(|report| refuse("whatsapp.window_template", report.to_string().trim().replace('\n', ", ")))
+}
+
+fn validate_media(media: &Media, warnings: &mut Vec<String>) -> Result<(), ConfigError> {
+    let bucket_settings = [
+        ("media.bucket", media.bucket.is_empty()),
+        ("media.region", media.region.is_empty()),
+        ("media.access_key_id", is_unset(&media.access_key_id)),
+        ("media.secret_access_key", is_unset(&media.secret_access_key)),
+    ];
+    for (key, is_empty) in bucket_settings {
+        match media.store {
+            MediaStore::S3 if is_empty => return Err(refuse(key, "must be set when media.store is s3")),
+            MediaStore::Local if !is_empty => {
+                return Err(refuse(key, "means nothing when media.store is local; set media.store to s3"));
+            }
+            MediaStore::S3 | MediaStore::Local => {}
+        }
+    }
+    if media.endpoint.is_empty() {
+        return Ok(());
+    }
+    if media.store == MediaStore::Local {
+        return Err(refuse("media.endpoint", "means nothing when media.store is local"));
+    }
+    let endpoint = reqwest::Url::parse(&media.endpoint).ok().filter(|url| url.has_host());
+    match endpoint.as_ref().map(|url| url.scheme()) {
+        Some("https") => {}
+        Some("http") => {
+            warnings.push("media.endpoint is not https: citizens' files travel in the clear".into());
+        }
+        _ => return Err(refuse("media.endpoint", "not a URL; for example https://s3.example.org")),
+    }
+    Ok(())
 }
 
 fn validate_production(config: &Config, warnings: &mut Vec<String>) -> Result<(), ConfigError> {
@@ -416,6 +481,24 @@ mod tests {
         })
     }
 
+    const S3: &[(&str, &str)] = &[
+        ("GOVCONNECT_MEDIA__STORE", "s3"),
+        ("GOVCONNECT_MEDIA__BUCKET", "files"),
+        ("GOVCONNECT_MEDIA__REGION", "ap-southeast-3"),
+        ("GOVCONNECT_MEDIA__ACCESS_KEY_ID", "an-access-key"),
+        ("GOVCONNECT_MEDIA__SECRET_ACCESS_KEY", "a-secret-key"),
+    ];
+
+    #[test]
+    fn a_bucket_is_set_whole_and_its_keys_are_not_told() {
+        let loaded =
+            with(&[S3, &[("GOVCONNECT_MEDIA__ENDPOINT", "http://s3.example.org:9000")]].concat()).unwrap();
+        assert_eq!(loaded.config.media.store, MediaStore::S3);
+        assert!(loaded.warnings.iter().any(|warning| warning.contains("media.endpoint")));
+        let text = report(&loaded.sources);
+        assert!(text.contains("files") && !text.contains("an-access-key") && !text.contains("a-secret-key"));
+    }
+
     #[test]
     fn the_defaults_are_complete_and_valid() {
         let loaded = load(&Overrides::none()).unwrap();
@@ -447,6 +530,8 @@ mod tests {
             (vec![("GOVCONNECT_CONVERSATION__QUIET_MS", "soon")], "conversation.quiet_ms"),
             (vec![("GOVCONNECT_CONVERSATION__MAX_WAIT_MS", "10")], "conversation.max_wait_ms"),
             (vec![("GOVCONNECT_OFFICE__TIME_ZONE", "Asia/Bandung")], "office.time_zone"),
+            (vec![("GOVCONNECT_OFFICE__HOURS__MONDAY", "8-12")], "office.hours.monday"),
+            (vec![("GOVCONNECT_OFFICE__HOLIDAYS", "25 Desember")], "office.holidays"),
             (vec![("GOVCONNECT_BROKER__URL", "amqp://localhost")], "broker.url"),
             (vec![("GOVCONNECT_ENVIRONMENT", "production")], "whatsapp.app_secret"),
             (vec![("GOVCONNECT_CHANNEL__BIND", "nowhere")], "channel.bind"),
@@ -456,6 +541,13 @@ mod tests {
                 vec![("GOVCONNECT_WHATSAPP__WINDOW_TEMPLATE__ORIGINS", "bot,mayor")],
                 "whatsapp.window_template.origins",
             ),
+            (vec![("GOVCONNECT_MEDIA__STORE", "tape")], "media.store"),
+            (vec![("GOVCONNECT_MEDIA__STORE", "s3")], "media.bucket"),
+            (vec![("GOVCONNECT_MEDIA__BUCKET", "files")], "media.bucket"),
+            (vec![("GOVCONNECT_MEDIA__CONCURRENCY", "0")], "media.concurrency"),
+            ([S3, &[("GOVCONNECT_MEDIA__SECRET_ACCESS_KEY", "")]].concat(), "media.secret_access_key"),
+            ([S3, &[("GOVCONNECT_MEDIA__ENDPOINT", "s3.example.org")]].concat(), "media.endpoint"),
+            ([S3, &[("GOVCONNECT_MEDIA__ENDPOINT", "ftp://s3.example.org")]].concat(), "media.endpoint"),
             (
                 vec![("GOVCONNECT_ENVIRONMENT", "production"), ("GOVCONNECT_SIMULATOR__ENABLED", "true")],
                 "simulator.enabled",

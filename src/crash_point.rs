@@ -12,6 +12,30 @@ macro_rules! crash_point {
     };
 }
 
+/// Names a step that a test may make slow: `NAME=return(8000)` waits 8 s, `NAME=return(0-5)` up to 5 ms, by chance. Unlike
+/// `sleep`, it holds up nobody else on the thread.
+#[macro_export]
+macro_rules! delay_point {
+    ($name:literal) => {
+        #[cfg(feature = "failpoints")]
+        $crate::crash_point::delay($name).await
+    };
+}
+
+/// Waits for as long as the step is armed with.
+#[cfg(feature = "failpoints")]
+pub async fn delay(name: &'static str) {
+    let Some(told) = fail::eval(name, |told| told.unwrap_or_default()) else { return };
+    let (least, most) = told.split_once('-').unwrap_or((&told, &told));
+    match (least.parse::<u64>(), most.parse::<u64>()) {
+        (Ok(least), Ok(most)) if least <= most => {
+            let wait = rand::random_range(least * 1000..=most * 1000);
+            tokio::time::sleep(std::time::Duration::from_micros(wait)).await;
+        }
+        _ => tracing::error!(name, told, "a delay is milliseconds, as 8000 or 0-5"),
+    }
+}
+
 /// Reads `FAILPOINTS`; holds for as long as the value lives.
 #[cfg(feature = "failpoints")]
 pub fn arm() -> fail::FailScenario<'static> {

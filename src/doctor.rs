@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use crate::config::{Config, is_unset};
 use crate::http_client;
+use crate::media::storage::MediaStorage;
 use crate::node::database::Database;
 use crate::store;
 
@@ -27,6 +28,7 @@ pub async fn run(config: &Config, output: &mut impl Write) -> anyhow::Result<Exi
         ("data directory", data_dir(config)),
         ("database", database(config).await),
         ("message broker", broker(config).await),
+        ("media store", media_store(config).await),
         ("graph api", graph(config).await),
         ("ports", ports(config)),
     ] {
@@ -64,6 +66,12 @@ async fn broker(config: &Config) -> anyhow::Result<String> {
     let connection = timeout(PATIENCE, connecting).await??;
     connection.close(200, "bye".into()).await?;
     Ok("answers".into())
+}
+
+async fn media_store(config: &Config) -> anyhow::Result<String> {
+    let storage = MediaStorage::open(&config.media, &config.data_dir)?;
+    timeout(PATIENCE, storage.probe()).await.map_err(|_| anyhow::anyhow!("no answer in time"))??;
+    Ok(format!("{} can be written, read and emptied", storage.description()))
 }
 
 async fn graph(config: &Config) -> anyhow::Result<String> {

@@ -14,6 +14,7 @@ pub mod doctor;
 pub mod http;
 pub mod http_client;
 pub mod ids;
+pub mod media;
 pub mod metrics;
 pub mod node;
 pub mod notification;

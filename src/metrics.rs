@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder, histogram_opts, opts,
+    Encoder, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder, histogram_opts, opts,
 };
 
 /// Seconds: from a fast query to a slow model.
@@ -71,6 +71,18 @@ pub struct Metrics {
     pub takeover_cancelled: IntCounter,
     /// Calls to the case actor (`call`; `outcome`: answered, refused, unavailable).
     pub case_calls: IntCounterVec,
+    /// Attempts to fetch a file from Meta (`outcome`: stored, retried, refused, failed, not_wanted).
+    pub media_downloads: IntCounterVec,
+    /// Bytes stored (`direction`: in, upload).
+    pub media_bytes: IntCounterVec,
+    /// Seconds from the claim of a file to its record.
+    pub media_download_seconds: HistogramVec,
+    /// Files that wait to be fetched, on all nodes.
+    pub media_pending: IntGauge,
+    /// Seconds that the oldest of them has waited.
+    pub media_oldest_pending_seconds: Gauge,
+    /// Files deleted from the media store.
+    pub media_deleted: IntCounter,
     /// Partitions owned by this node.
     pub partitions_owned: IntGaugeVec,
 }
@@ -108,6 +120,11 @@ impl Metrics {
         let numbers =
             IntGaugeVec::new(Opts::new("numbers", "Numbers by the state of their circuit"), &["state"])?;
         registry.register(Box::new(numbers.clone()))?;
+        let media_pending = IntGauge::new("media_pending", "Files that wait to be fetched from Meta")?;
+        registry.register(Box::new(media_pending.clone()))?;
+        let media_oldest_pending_seconds =
+            Gauge::new("media_oldest_pending_seconds", "Age of the oldest file that waits to be fetched")?;
+        registry.register(Box::new(media_oldest_pending_seconds.clone()))?;
         Ok(Metrics {
             sends_ambiguous: single("sends_ambiguous_total", "Sends whose outcome was not known")?,
             sends_ambiguous_ended: counters(
@@ -134,6 +151,12 @@ impl Metrics {
                 &["class"],
             )?,
             pair_waits: single("pair_waits_total", "Messages that waited for the pace of their person")?,
+            media_downloads: counters("media_downloads_total", "Attempts to fetch a file", &["outcome"])?,
+            media_bytes: counters("media_bytes_total", "Bytes of files stored", &["direction"])?,
+            media_download_seconds: histogram("media_download_seconds", "Time to fetch a file", &[])?,
+            media_deleted: single("media_deleted_total", "Files deleted from the media store")?,
+            media_pending,
+            media_oldest_pending_seconds,
             http_requests: counters(
                 "http_requests_total",
                 "HTTP requests",

@@ -6,16 +6,18 @@
 mod background;
 mod banner;
 pub mod database;
+mod media;
 pub mod services;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use actix::Addr;
+use actix_rt::ArbiterHandle;
 use anyhow::Context as _;
 use futures::future::join_all;
 use tokio::signal::unix::{SignalKind, signal};
@@ -24,29 +26,27 @@ use tokio::time::timeout;
 
 use crate::actors::channel::{ChannelContext, ChannelSettings, Lease, Partitions, Sending};
 use crate::actors::clients::{AiClient, CaseClient};
+use crate::actors::media::{Drain as DrainMedia, Media, Wake as FetchMedia};
 use crate::actors::partition::{Drain, Partition};
-use crate::actors::sender::media::NoMedia;
 use crate::actors::sender::numbers::{Numbers, Pace};
-use crate::actors::sender::{Patience, Sender};
+use crate::actors::sender::Sender;
 use crate::actors::supervision::Vital;
-use crate::actors::{ai as ai_actor, case, intake, supervision};
+use crate::actors::{ai as ai_actor, case, intake, ledger, supervision};
 use crate::admin_command;
 use crate::ai::service::AiService;
 use crate::clock::Clock;
 use crate::config::secrets::Secrets;
-use crate::config::{self, Config, Environment};
+use crate::config::{Config, Environment};
 use crate::dialogue::turn::OfficeVoice;
-use crate::http::dashboard::office::{self, OfficeProfile};
+use crate::http::dashboard::office::{self, Holiday, OfficeProfile, OpeningHours};
 use crate::http::listener::Listening;
 use crate::ids::{Epoch, NodeId, PartitionId};
 use crate::metrics::Metrics;
 use crate::samples;
 use crate::simulator::{self, Simulator};
-use crate::store::channel::aftermath::{Replacement, Rules};
 use crate::store::channel::leases;
 use crate::store::embedded::create_data_dir;
 use crate::whatsapp::client::GraphClient;
-use crate::whatsapp::outgoing::Content;
 
 use database::Database;
 
@@ -130,6 +130,7 @@ struct Node {
     pool: sqlx::PgPool,
     listeners: Vec<Listening>,
     partitions: Partitions,
+    media: Addr<Media>,
     intake: tokio::task::JoinHandle<()>,
     background: Vec<tokio::task::JoinHandle<()>>,
     lease_lost: watch::Receiver<bool>,
@@ -159,7 +160,7 @@ impl Node {
 
         let ai = AiService::new(pool.clone(), Duration::from_millis(config.ai.turn_deadline_ms));
         let (vital, vital_ended) = Vital::new();
-        let numbers = Numbers::new(pace(&config.whatsapp), clock.clone(), metrics.clone());
+        let numbers = Numbers::new(Pace::from(&config.whatsapp), clock.clone(), metrics.clone());
         let beginning = Beginning {
             config,
             clock: &clock,
@@ -167,22 +168,37 @@ impl Node {
             pool: &pool,
             ai: &ai,
             vital: &vital,
-            numbers: &numbers,
         };
-        let partitions = start_actors(&beginning, &epochs, &lease, simulator.as_ref()).await?;
+        let graph_url = graph_url(config, simulator.as_ref())?;
+        let arbiters = supervision::arbiters()?;
+        let home = arbiters.first().context("no arbiter")?;
+        let (media, library) = media::start(&beginning, id, &graph_url, home).await?;
+        let sending = Sending::new(&config.whatsapp, numbers.clone(), Arc::new(library.clone()))?;
+        let partitions = start_actors(&beginning, &epochs, &lease, sending, &graph_url, &arbiters).await?;
         let (intake, queue) =
             intake::queue(config.intake.queue, config.intake.max_batch_rows, metrics.clone());
         let writer = {
             let (pool, metrics, partitions) = (pool.clone(), metrics.clone(), partitions.clone());
-            let writing =
-                intake::run(queue, pool, metrics.clone(), move |wake| partitions.wake_all(wake, "hint"));
+            let media = media.clone();
+            let writing = intake::run(queue, pool, metrics.clone(), move |outcome| {
+                partitions.wake_all(&outcome.wake, "hint");
+                if outcome.media > 0 {
+                    // A wake-up that is lost costs a sweep.
+                    supervision::deliver(&media, FetchMedia);
+                }
+            });
             supervision::spawn_vital("intake", &metrics, &vital, writing)
         };
         let (lose, lease_lost) = watch::channel(false);
-        let background = vec![
+        let mut background = vec![
             background::keep_leases(&metrics, pool.clone(), id, lease, lose),
             background::sweep(&metrics, pool.clone(), partitions.clone(), config.conversation.sweep_ms),
         ];
+
+        if config.conversation.takeover_idle_s > 0 {
+            let idle = Duration::from_secs(config.conversation.takeover_idle_s);
+            background.push(background::release_idle(&metrics, pool.clone(), partitions.clone(), idle));
+        }
 
         let draining = Arc::new(AtomicBool::new(false));
         let parts = services::Parts {
@@ -195,6 +211,7 @@ impl Node {
             intake,
             partitions: &partitions,
             numbers: &numbers,
+            media: &library,
             draining: &draining,
         };
         let listeners = services::listen_all(&parts)?;
@@ -209,6 +226,7 @@ impl Node {
             pool,
             listeners,
             partitions,
+            media,
             intake: writer,
             background,
             lease_lost,
@@ -230,6 +248,9 @@ impl Node {
         if timeout(grace, join_all(drains)).await.is_err() {
             tracing::warn!("some conversations did not end in time; their work goes on with the next start");
         }
+        if timeout(grace, self.media.send(DrainMedia)).await.is_err() {
+            tracing::warn!("media could not be given back in time; the claims run out by themselves");
+        }
         for task in &self.background {
             task.abort();
         }
@@ -244,17 +265,17 @@ impl Node {
 
 /// The office's profile as the settings have it; in development with the made-up office's hours and documents.
 async fn load_office(config: &Config, pool: &sqlx::PgPool, clock: &Clock) -> anyhow::Result<()> {
+    let hours = config.office_hours()?;
     let mut profile = OfficeProfile {
         name: config.office.name.clone(),
         time_zone: config.office.time_zone.clone(),
         emergency_numbers: config.office.emergency_numbers.clone(),
         address: None,
-        hours: Vec::new(),
-        holidays: Vec::new(),
+        hours: hours.blocks().map(|(weekday, from, to)| OpeningHours { weekday, from, to }).collect(),
+        holidays: hours.holidays().map(|(date, name)| Holiday { date, name: name.to_owned() }).collect(),
     };
     if config.environment == Environment::Development {
-        let sample = samples::profile()?.office;
-        (profile.address, profile.hours) = (Some(sample.address), sample.hours);
+        profile.address = Some(samples::profile()?.office.address);
         samples::load(pool).await?;
     }
     office::ensure_profile(pool, clock, &profile).await?;
@@ -281,6 +302,15 @@ async fn start_simulator(config: &Config, clock: &Clock) -> anyhow::Result<Optio
     Ok(Some(simulator::start(settings).await.context("the simulator could not be started")?))
 }
 
+/// Where the Graph API is: as set, or the simulator of this node.
+fn graph_url(config: &Config, simulator: Option<&Simulator>) -> anyhow::Result<String> {
+    match (config.whatsapp.graph_url.is_empty(), simulator) {
+        (true, Some(simulator)) => Ok(simulator.url()),
+        (true, None) => anyhow::bail!("whatsapp.graph_url: set it, or start the simulator (--simulator)"),
+        (false, _) => Ok(config.whatsapp.graph_url.clone()),
+    }
+}
+
 /// What a starting node has before its actors.
 struct Beginning<'a> {
     config: &'a Config,
@@ -289,34 +319,29 @@ struct Beginning<'a> {
     pool: &'a sqlx::PgPool,
     ai: &'a AiService,
     vital: &'a Vital,
-    numbers: &'a Numbers,
 }
 
 async fn start_actors(
     beginning: &Beginning<'_>,
     epochs: &HashMap<PartitionId, Epoch>,
     lease: &Lease,
-    simulator: Option<&Simulator>,
+    sending: Sending,
+    graph_url: &str,
+    arbiters: &[ArbiterHandle],
 ) -> anyhow::Result<Partitions> {
-    let Beginning { config, clock, metrics, pool, ai, vital, numbers } = *beginning;
-    let arbiters = supervision::arbiters()?;
+    let Beginning { config, clock, metrics, pool, ai, vital } = *beginning;
     let home = arbiters.first().context("no arbiter")?;
     let gone = || anyhow::anyhow!("an arbiter ended while the node started");
 
-    let graph_url = match (config.whatsapp.graph_url.is_empty(), simulator) {
-        (true, Some(simulator)) => simulator.url(),
-        (true, None) => anyhow::bail!("whatsapp.graph_url: set it, or start the simulator (--simulator)"),
-        (false, _) => config.whatsapp.graph_url.clone(),
-    };
     let client = GraphClient::new(
-        &graph_url,
+        graph_url,
         &config.whatsapp.graph_version,
         config.whatsapp.access_token.clone(),
         Duration::from_millis(config.whatsapp.call_timeout_ms),
     )?;
-    let sending = sending(config, numbers)?;
     let sender = {
-        let (numbers, patience, sender_metrics) = (numbers.clone(), sending.patience, metrics.clone());
+        let (numbers, patience, sender_metrics) =
+            (sending.numbers.clone(), sending.patience, metrics.clone());
         supervision::spawn_on(home, "sender", metrics, vital, move || {
             Sender::new(client, numbers, patience, sender_metrics)
         })
@@ -338,14 +363,18 @@ async fn start_actors(
         .await
         .ok_or_else(gone)?
     };
+    let (ledger, asks) = ledger::queues();
+    ledger::start(asks, pool, metrics, vital);
     let context = Arc::new(ChannelContext {
         pool: pool.clone(),
+        ledger,
         clock: clock.clone(),
         metrics: metrics.clone(),
         settings: ChannelSettings::from(&config.conversation),
         office: OfficeVoice {
             name: config.office.name.clone(),
             emergency_numbers: config.office.emergency_numbers.clone(),
+            hours: config.office_hours()?,
         },
         ai: AiClient::local(ai),
         case: CaseClient::local(case),
@@ -363,49 +392,6 @@ async fn start_actors(
             .push(supervision::spawn_on(arbiter, "partition", metrics, vital, make).await.ok_or_else(gone)?);
     }
     Partitions::new(addresses).context("not all partitions were started")
-}
-
-/// How fast the office's numbers may send.
-fn pace(settings: &config::WhatsApp) -> Pace {
-    let at_least_one = |number: u32| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
-    Pace {
-        per_second: at_least_one(settings.send_per_s),
-        pair_burst: at_least_one(settings.pair_burst),
-        pair_refill: Duration::from_millis(settings.pair_refill_ms),
-        circuit_pause: Duration::from_millis(settings.circuit_pause_ms),
-        spam_pause: Duration::from_millis(settings.spam_pause_ms),
-        account_pause: Duration::from_millis(settings.account_pause_ms),
-    }
-}
-
-fn sending(config: &Config, numbers: &Numbers) -> anyhow::Result<Sending> {
-    let settings = &config.whatsapp;
-    let patience =
-        Patience { tries: settings.send_tries, first: Duration::from_millis(settings.retry_first_ms) };
-    let template = &settings.window_template;
-    let replacement = match template.name.is_empty() {
-        true => None,
-        false => {
-            let content = Content::Template {
-                name: template.name.clone(),
-                language: template.language.clone(),
-                parameters: Vec::new(),
-                header: None,
-                buttons: Vec::new(),
-            };
-            Some(Replacement {
-                text: content.shown_text().to_owned(),
-                content: serde_json::to_value(&content)?,
-                origins: template.origins.clone(),
-            })
-        }
-    };
-    Ok(Sending {
-        numbers: numbers.clone(),
-        patience,
-        rules: Rules { tries: patience.tries, first_pause: patience.first, replacement },
-        media: Arc::new(NoMedia),
-    })
 }
 
 /// Where each service listens, by name.

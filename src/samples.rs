@@ -10,7 +10,6 @@ use uuid::Uuid;
 
 use crate::ai::chunking::DocumentKind;
 use crate::ai::service::{Document, put_document};
-use crate::http::dashboard::office::OpeningHours;
 use crate::store::{StoreError, ai as store};
 
 #[derive(RustEmbed)]
@@ -43,7 +42,6 @@ pub struct Sample {
 #[serde(deny_unknown_fields)]
 pub struct Office {
     pub address: String,
-    pub hours: Vec<OpeningHours>,
 }
 
 /// One document of the sample.
@@ -110,11 +108,11 @@ fn text(path: &str) -> Result<String, SampleError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config;
 
     #[test]
     fn the_sample_is_whole() {
         let sample = profile().unwrap();
-        assert_eq!(sample.office.hours.len(), 5);
         let listed: Vec<String> =
             sample.knowledge.iter().map(|entry| format!("knowledge/{}", entry.file)).collect();
         for path in &listed {
@@ -126,11 +124,13 @@ mod tests {
     }
 
     #[test]
-    fn the_hours_of_the_profile_are_those_of_the_document() {
-        let hours = profile().unwrap().office.hours;
+    fn the_hours_of_the_settings_are_those_of_the_document() {
+        let config = config::load(&config::Overrides::none()).unwrap().config;
+        let hours = config.office_hours().unwrap();
         let document = text("knowledge/jadwal-pelayanan.md").unwrap();
-        for hours in hours {
-            let told = format!("{}–{}", hours.from.replace(':', "."), hours.to.replace(':', "."));
+        assert_eq!(hours.blocks().count(), 5);
+        for (_, from, until) in hours.blocks() {
+            let told = format!("{from}–{until}").replace(':', ".");
             assert!(document.contains(&told), "{told}");
         }
     }

@@ -11,11 +11,13 @@ use anyhow::Context as _;
 use secrecy::SecretString;
 use sqlx::PgPool;
 
-use govconnect::actors::channel::{ChannelContext, ChannelSettings, Lease, Partitions};
+use govconnect::actors::channel::{ChannelContext, ChannelSettings, Lease, Partitions, Sending};
 use govconnect::actors::clients::{AiClient, CaseClient};
+use govconnect::actors::media::MediaLibrary;
 use govconnect::actors::partition::Partition;
 use govconnect::actors::sender::Sender;
-use govconnect::actors::{ai, case, intake, supervision};
+use govconnect::actors::sender::numbers::{Numbers, Pace};
+use govconnect::actors::{ai, case, intake, ledger, supervision};
 use govconnect::ai::service::AiService;
 use govconnect::clock::Clock;
 use govconnect::config::Config;
@@ -27,6 +29,8 @@ use govconnect::http::health::Readiness;
 use govconnect::http::listener::{Listening, Service, Shared, listen};
 use govconnect::http::problem::Problem;
 use govconnect::ids::{Epoch, PartitionId};
+use govconnect::media::spool::SpoolFolder;
+use govconnect::media::storage::MediaStorage;
 use govconnect::metrics::Metrics;
 use govconnect::store::channel::intake::write;
 use govconnect::whatsapp::client::GraphClient;
@@ -40,11 +44,18 @@ use crate::load::APP_SECRET;
 /// The partitions hold no lease: a wake-up reaches them and ends there, so that turns take nothing from the intake.
 pub async fn start(config: &Config, pool: &PgPool) -> anyhow::Result<Listening> {
     let metrics = Metrics::new()?;
-    let partitions = partitions_at_rest(config, pool, &metrics).await?;
+    let numbers = Numbers::new(Pace::from(&config.whatsapp), Clock::system(), metrics.clone());
+    // No webhook of the figures carries a file.
+    let folder = std::env::temp_dir().join("govconnect-figures");
+    let storage = MediaStorage::local(&folder.join("media"))?;
+    let spool = SpoolFolder::open(&folder.join("spool"))?;
+    let media = MediaLibrary::new(pool.clone(), storage, spool, metrics.clone());
+    let sending = Sending::new(&config.whatsapp, numbers.clone(), Arc::new(media.clone()))?;
+    let partitions = partitions_at_rest(config, pool, &metrics, sending).await?;
     let (intake, queue) = intake::queue(config.intake.queue, config.intake.max_batch_rows, metrics.clone());
     let wake = partitions.clone();
-    tokio::spawn(intake::run(queue, pool.clone(), metrics.clone(), move |woken| {
-        wake.wake_all(woken, "hint")
+    tokio::spawn(intake::run(queue, pool.clone(), metrics.clone(), move |outcome| {
+        wake.wake_all(&outcome.wake, "hint")
     }));
     let service = channel::service(ChannelState {
         pool: pool.clone(),
@@ -53,6 +64,8 @@ pub async fn start(config: &Config, pool: &PgPool) -> anyhow::Result<Listening> 
         max_webhook_bytes: config.whatsapp.max_webhook_bytes,
         intake,
         partitions,
+        numbers,
+        media,
     });
     serve(service, pool, metrics)
 }
@@ -120,7 +133,12 @@ fn serve(service: Service, pool: &PgPool, metrics: Metrics) -> anyhow::Result<Li
     Ok(listen(service, SocketAddr::from(([127, 0, 0, 1], 0)), cores, shared)?)
 }
 
-async fn partitions_at_rest(config: &Config, pool: &PgPool, metrics: &Metrics) -> anyhow::Result<Partitions> {
+async fn partitions_at_rest(
+    config: &Config,
+    pool: &PgPool,
+    metrics: &Metrics,
+    sending: Sending,
+) -> anyhow::Result<Partitions> {
     let gone = "an arbiter ended while the channel service started";
     let arbiters = supervision::arbiters()?;
     let home = arbiters.first().context("no arbiter")?;
@@ -131,8 +149,9 @@ async fn partitions_at_rest(config: &Config, pool: &PgPool, metrics: &Metrics) -
     // Nothing is ever sent: no turn runs.
     let client = GraphClient::new("http://localhost:9", "v23.0", SecretString::from("unused"), call_timeout)?;
     let sender_metrics = metrics.clone();
+    let (numbers, patience) = (sending.numbers.clone(), sending.patience);
     let sender = supervision::spawn_on(home, "sender", metrics, &vital, move || {
-        Sender::new(client, 80, sender_metrics)
+        Sender::new(client, numbers, patience, sender_metrics)
     })
     .await
     .context(gone)?;
@@ -147,15 +166,19 @@ async fn partitions_at_rest(config: &Config, pool: &PgPool, metrics: &Metrics) -
     };
     let lease = Lease::acquired(Instant::now());
     lease.lose();
+    let (ledger, asks) = ledger::queues();
+    ledger::start(asks, pool, metrics, &vital);
     let context = Arc::new(ChannelContext {
         pool: pool.clone(),
+        ledger,
         clock,
         metrics: metrics.clone(),
         settings: ChannelSettings::from(&config.conversation),
-        office: OfficeVoice { name: config.office.name.clone(), emergency_numbers: Vec::new() },
+        office: OfficeVoice { name: config.office.name.clone(), ..OfficeVoice::default() },
         ai: AiClient::local(ai),
         case: CaseClient::local(case),
         sender,
+        sending,
         lease,
     });
     let mut addresses = Vec::new();

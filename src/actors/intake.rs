@@ -1,14 +1,12 @@
 //! The group-commit writer: one a node, writes whatever is queued in one transaction, and only then lets the webhooks
 //! answer 200 (I1). No timer: while one commit runs, the next batch gathers.
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
 use futures::future::BoxFuture;
 use sqlx::PgPool;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::ids::{ConversationId, PartitionId};
 use crate::metrics::Metrics;
 use crate::store::StoreError;
 use crate::store::channel::intake::{IntakeBatch, IntakeOutcome, ParkedUpdate, write};
@@ -76,12 +74,7 @@ impl Intake {
 }
 
 /// Writes until every [`Intake`] is gone; then everything that was handed in has been answered.
-pub async fn run(
-    mut queue: IntakeQueue,
-    pool: PgPool,
-    metrics: Metrics,
-    wake: impl Fn(&BTreeSet<(PartitionId, ConversationId)>),
-) {
+pub async fn run(mut queue: IntakeQueue, pool: PgPool, metrics: Metrics, wake: impl Fn(&IntakeOutcome)) {
     while let Some(first) = queue.receiver.recv().await {
         let mut submissions = vec![first];
         let mut rows = submissions[0].batch.rows();
@@ -116,7 +109,7 @@ pub async fn run(
             let _ = done.send(answer);
         }
         if let Ok(outcome) = result {
-            wake(&outcome.wake);
+            wake(&outcome);
         }
     }
 }
@@ -172,6 +165,7 @@ fn write_or_split(pool: &PgPool, batch: IntakeBatch) -> BoxFuture<'_, Result<Int
         outcome.duplicates += other.duplicates;
         outcome.statuses += other.statuses;
         outcome.parked += other.parked;
+        outcome.media += other.media;
         outcome.wake.extend(other.wake);
         outcome.priced.extend(other.priced);
         outcome.reconciled += other.reconciled;

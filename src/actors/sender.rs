@@ -105,6 +105,7 @@ impl Handler<Send> for Sender {
         let (client, numbers, metrics) = (self.client.clone(), self.numbers.clone(), self.metrics.clone());
         let patience = self.patience;
         Box::pin(async move {
+            crate::delay_point!("send::post");
             let our_id = message.message_id.to_string();
             let envelope = Envelope {
                 recipient: &message.recipient,

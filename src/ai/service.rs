@@ -87,6 +87,7 @@ impl AiService {
     /// [`AiError`].
     pub async fn understand_traced(&self, request: &UnderstandRequest) -> Result<Traced, AiError> {
         crate::crash_point!("ai::understand");
+        crate::delay_point!("ai::slow");
         let started = Instant::now();
         let mut reading = builtin::read(request);
         let wanted = &reading.understanding;

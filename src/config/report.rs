@@ -5,8 +5,16 @@ use figment::value::Value;
 use super::Sources;
 
 /// Keys whose values are never printed.
-const SECRET_ENDINGS: [&str; 6] =
-    ["app_secret", "verify_token", "access_token", "api_key", "api_keys", "password"];
+const SECRET_ENDINGS: [&str; 8] = [
+    "app_secret",
+    "verify_token",
+    "access_token",
+    "api_key",
+    "api_keys",
+    "password",
+    "access_key_id",
+    "secret_access_key",
+];
 
 /// One line a setting: `key = value    (origin)`.
 pub fn report(sources: &Sources) -> String {

@@ -67,6 +67,9 @@ pub fn apply(
             hand_over = Some("the complaint was refused by the case service".into());
         }
     }
+    if hand_over.is_some() {
+        says.extend(office.closed_words(language, now));
+    }
     let reply = compose(&mut state, language, office, opening, says, buttons);
     Outcome { state, reply, hand_over }
 }
@@ -78,7 +81,7 @@ mod tests {
     use crate::ids::DraftId;
 
     fn office() -> OfficeVoice {
-        OfficeVoice { name: "Kantor Kelurahan Sukamaju".into(), emergency_numbers: Vec::new() }
+        OfficeVoice { name: "Kantor Kelurahan Sukamaju".into(), ..OfficeVoice::default() }
     }
 
     #[test]

@@ -59,6 +59,22 @@ pub fn decide(messages: &[Waiting], now: Timestamp, timing: &Timing) -> Decision
     if now >= due { Decision::Run } else { Decision::WaitUntil(due) }
 }
 
+/// What is older than this was held up, by an outage of Meta's, of ours, or of the phone's.
+pub const LATE: Duration = Duration::from_mins(10);
+
+/// Whether a message, by Meta's time, comes late. Such messages are one turn of their own, whose reply names the time.
+pub fn is_late(sent_at: Timestamp, now: Timestamp) -> bool {
+    later(sent_at, LATE) < now
+}
+
+/// How many of the waiting messages, in Meta's order, make up the next turn: those that come late, or else all.
+pub fn next_turn(sent_at: &[Timestamp], now: Timestamp) -> usize {
+    match sent_at.partition_point(|at| is_late(*at, now)) {
+        0 => sent_at.len(),
+        late => late,
+    }
+}
+
 /// Whether a turn under way may still be restarted for a newer message: at most twice, and never once the first
 /// message has waited the longest time.
 pub fn may_restart(restarts: u32, first_received: Timestamp, now: Timestamp, timing: &Timing) -> bool {
@@ -181,6 +197,17 @@ mod tests {
             ("interactive", None, Pace::Immediate),
         ] {
             assert_eq!(pace_of(kind, text), pace, "{kind} {text:?}");
+        }
+    }
+
+    #[test]
+    fn late_messages_make_a_turn_of_their_own() {
+        let now = at(10_000.0);
+        for (ages_s, expected) in
+            [(vec![], 0), (vec![5.0, 1.0], 2), (vec![9_000.0, 601.0, 600.0, 1.0], 2), (vec![700.0], 1)]
+        {
+            let sent: Vec<Timestamp> = ages_s.iter().map(|age| at(10_000.0 - age)).collect();
+            assert_eq!(next_turn(&sent, now), expected, "{ages_s:?}");
         }
     }
 

@@ -7,9 +7,11 @@
 //! - [`state`]: what is remembered between turns
 //! - [`reply`]: what is said
 //! - [`phrases`]: every sentence of the bot, linted against its voice
+//! - [`hours`]: when people of the office answer
 
 pub mod answers;
 pub mod batching;
+pub mod hours;
 pub mod phrases;
 pub mod reply;
 pub mod state;

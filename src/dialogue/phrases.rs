@@ -220,6 +220,54 @@ pub fn emergency(language: Language, numbers: &[String]) -> String {
     }
 }
 
+/// A person is called while nobody is there. `hours` in words.
+pub fn outside_hours(language: Language, hours: &str) -> String {
+    match language {
+        Language::Id => format!("Saat ini di luar jam layanan petugas ({hours})."),
+        Language::En => format!("It is outside our officers' hours ({hours})."),
+    }
+}
+
+/// A person is called on a holiday.
+pub fn holiday(language: Language, name: &str, hours: &str) -> String {
+    match language {
+        Language::Id => format!("Hari ini libur ({name}). Petugas melayani {hours}."),
+        Language::En => format!("Today is a holiday ({name}). Our officers' hours are {hours}."),
+    }
+}
+
+/// Messages came late; they were written at `from`, or from then to `until`.
+pub fn late(language: Language, from: &str, until: Option<&str>) -> String {
+    match (language, until) {
+        (Language::Id, None) => format!("Maaf, pesan Bapak/Ibu pukul {from} baru dapat kami balas."),
+        (Language::Id, Some(until)) => {
+            format!("Maaf, pesan Bapak/Ibu pukul {from} sampai {until} baru dapat kami balas.")
+        }
+        (Language::En, None) => format!("Sorry, we can only answer your message of {from} now."),
+        (Language::En, Some(until)) => {
+            format!("Sorry, we can only answer your messages of {from} to {until} now.")
+        }
+    }
+}
+
+/// After an officer: the machine speaks again.
+pub fn back(language: Language) -> String {
+    either(
+        language,
+        "Percakapan kembali dilayani asisten otomatis.",
+        "You are talking to the automated assistant again.",
+    )
+}
+
+/// The officer has been away; the conversation went back to the bot by itself.
+pub fn released(language: Language) -> String {
+    either(
+        language,
+        "Percakapan kembali dilayani asisten otomatis. Ketik PETUGAS untuk berbicara dengan petugas lagi.",
+        "You are talking to the automated assistant again. Type PETUGAS to reach an officer again.",
+    )
+}
+
 /// The button that withdraws a complaint.
 pub fn cancel_button(language: Language) -> String {
     either(language, "Batalkan", "Withdraw")
@@ -267,6 +315,8 @@ pub fn category_words(code: &str) -> String {
 mod tests {
     use super::*;
 
+    const HOURS: &str = "Senin–Kamis 08.00–12.00 dan 13.00–16.00, Jumat 08.00–11.30 WIB";
+
     /// Everything the bot can say, with plausible fillings.
     fn everything(language: Language) -> Vec<String> {
         let numbers = vec!["Darurat: 112".to_owned(), "Ambulans: 119".to_owned()];
@@ -297,6 +347,12 @@ mod tests {
             not_cancelled(language, lap),
             emergency(language, &numbers),
             apology(language),
+            outside_hours(language, HOURS),
+            holiday(language, "Hari Natal", HOURS),
+            late(language, "09.05 WIB", None),
+            late(language, "22 November 09.05 WIB", Some("10.15 WIB")),
+            back(language),
+            released(language),
         ]
     }
 
@@ -332,6 +388,12 @@ mod tests {
                 "{} {}",
                 introduction(Language::Id, "Kantor Kelurahan Sukamaju"),
                 filed(Language::Id, "LAP-20260102-003", "jalan rusak", "Jl. Melati No. 15 RT 03/05")
+            ),
+            format!(
+                "{} {} {}",
+                introduction(Language::Id, "Kantor Kelurahan Sukamaju"),
+                hand_over(Language::Id),
+                outside_hours(Language::Id, HOURS)
             ),
         ] {
             assert!(text.split_whitespace().count() <= 60, "{}: {text}", text.split_whitespace().count());

@@ -22,12 +22,24 @@ pub struct DialogueState {
     /// The complaint filed last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_filed: Option<Filed>,
+    /// So many messages in a row that were not understood.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub misunderstood: u32,
+    /// The end of the takeover after which the bot has said that it is back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub back_since: Option<Timestamp>,
     /// How the reply to a call's answer opens: numbers of an emergency, the answer to a greeting.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub opening: Vec<String>,
     /// What else the citizen is to be told together with the answer of a call.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub also_say: Vec<String>,
+}
+
+// Serde hands fields over by reference.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// A complaint being collected. Its id becomes the idempotency key of its creation (I5).

@@ -5,6 +5,8 @@
 
 use jiff::Timestamp;
 
+use super::batching;
+use super::hours::{Closed, OfficeHours, moment};
 use super::phrases;
 use super::reply::{Reply, ReplyButton, join};
 use super::state::{DialogueState, Draft};
@@ -16,12 +18,28 @@ const QUOTE_WORDS: usize = 40;
 /// The prefix of a button that withdraws a filed complaint.
 const CANCEL_BUTTON: &str = "cancel:";
 
+/// So many messages in a row that were not understood, and a person is called.
+const MISUNDERSTOOD: u32 = 3;
+
 /// What the bot knows of its office.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct OfficeVoice {
     pub name: String,
     /// "label: number", told first in an emergency.
     pub emergency_numbers: Vec<String>,
+    /// When people answer.
+    pub hours: OfficeHours,
+}
+
+impl OfficeVoice {
+    /// What to add when a person is called while nobody is there: the hours. `None` when somebody is.
+    pub fn closed_words(&self, language: Language, now: Timestamp) -> Option<String> {
+        let hours = self.hours.in_words(language);
+        Some(match self.hours.closed(now)? {
+            Closed::OutsideHours => phrases::outside_hours(language, &hours),
+            Closed::Holiday(name) => phrases::holiday(language, &name, &hours),
+        })
+    }
 }
 
 /// One message of the batch.
@@ -36,6 +54,8 @@ pub struct BatchMessage {
     pub button: Option<String>,
     /// A location pin: latitude, longitude.
     pub pin: Option<(f64, f64)>,
+    /// Meta's time.
+    pub sent_at: Timestamp,
 }
 
 /// A fact to be asked of the case service before the turn.
@@ -90,6 +110,8 @@ pub struct Input<'a> {
     pub understanding: &'a Understanding,
     pub facts: &'a Facts,
     pub now: Timestamp,
+    /// When a person last gave the conversation back.
+    pub returned_at: Option<Timestamp>,
     /// The id a new draft would get; made by the caller, so that this stays a pure function.
     pub fresh_id: DraftId,
 }
@@ -131,7 +153,9 @@ pub fn take(mut state: DialogueState, input: &Input<'_>) -> Outcome {
         language: input.understanding.language,
         input,
         state,
+        alarm: Vec::new(),
         opening: Vec::new(),
+        misunderstood: false,
         says: Vec::new(),
         buttons: Vec::new(),
         effects: Vec::new(),
@@ -145,8 +169,12 @@ struct Turn<'a> {
     language: Language,
     input: &'a Input<'a>,
     state: DialogueState,
-    /// What stands before everything: numbers of an emergency, the answer to a greeting.
+    /// Numbers of an emergency; before everything.
+    alarm: Vec<String>,
+    /// What stands before the rest: the answer to a greeting.
     opening: Vec<String>,
+    /// Nothing in the batch was understood.
+    misunderstood: bool,
     says: Vec<String>,
     buttons: Vec<ReplyButton>,
     effects: Vec<Effect>,
@@ -155,12 +183,12 @@ struct Turn<'a> {
 
 impl Turn<'_> {
     fn run(&mut self) {
-        if self.tapped_cancel() {
-            return;
-        }
         let understanding = self.input.understanding;
         if understanding.urgency == Urgency::Emergency && !self.input.office.emergency_numbers.is_empty() {
-            self.opening.push(phrases::emergency(self.language, &self.input.office.emergency_numbers));
+            self.alarm.push(phrases::emergency(self.language, &self.input.office.emergency_numbers));
+        }
+        if self.tapped_cancel() {
+            return;
         }
         if understanding.wants(Intent::Greeting) && understanding.urgency == Urgency::Normal {
             self.opening.push(phrases::greeting(self.language, self.greeted_with_salam()));
@@ -205,10 +233,40 @@ impl Turn<'_> {
     fn not_understood(&mut self) {
         if let Some(passage) = self.input.understanding.passages.first() {
             self.says.push(self.quote(passage));
+            return;
+        }
+        self.misunderstood = true;
+        if self.state.misunderstood + 1 >= MISUNDERSTOOD {
+            self.says.push(phrases::hand_over(self.language));
+            self.hand_over = Some(format!("not understood {MISUNDERSTOOD} times in a row"));
         } else {
             self.says.push(phrases::not_understood(self.language));
             self.says.push(phrases::offer(self.language));
         }
+    }
+
+    /// Numbers of an emergency, then why the answer comes late, then who is speaking, then the answer to a greeting.
+    fn say_what_the_citizen_must_know_first(&mut self) {
+        let mut opening = std::mem::take(&mut self.alarm);
+        opening.extend(self.late());
+        // The citizen talked to a person last; the bot says once that it is a machine again.
+        if self.input.returned_at.is_some() && self.state.back_since != self.input.returned_at {
+            self.state.back_since = self.input.returned_at;
+            opening.extend(self.state.introduced.then(|| phrases::back(self.language)));
+        }
+        opening.append(&mut self.opening);
+        self.opening = opening;
+    }
+
+    /// After an outage messages come late; the reply names when they were written.
+    fn late(&self) -> Option<String> {
+        let sent = || self.input.messages.iter().map(|message| message.sent_at);
+        let (first, last) = (sent().min()?, sent().max()?);
+        let zone = self.input.office.hours.zone();
+        let told = |at| moment(self.language, at, self.input.now, &zone);
+        let (from, until) = (told(first), told(last));
+        batching::is_late(last, self.input.now)
+            .then(|| phrases::late(self.language, &from, (until != from).then_some(until.as_str())))
     }
 
     fn greeted_with_salam(&self) -> bool {
@@ -342,6 +400,17 @@ impl Turn<'_> {
 
     /// One message a turn. When a call is under way its answer is the reply, and what was said so far rides along.
     fn finish(mut self) -> Outcome {
+        self.state.misunderstood = match (self.misunderstood, &self.hand_over) {
+            (true, None) => self.state.misunderstood + 1,
+            _ => 0,
+        };
+        if self.hand_over.is_some() {
+            self.says.extend(self.input.office.closed_words(self.language, self.input.now));
+        }
+        let says_something = !(self.alarm.is_empty() && self.opening.is_empty() && self.says.is_empty());
+        if says_something || !self.effects.is_empty() {
+            self.say_what_the_citizen_must_know_first();
+        }
         if !self.effects.is_empty() {
             self.state.opening.append(&mut self.opening);
             self.state.also_say.append(&mut self.says);

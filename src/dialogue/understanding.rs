@@ -132,6 +132,26 @@ pub struct UnderstandRequest {
     /// The slot that the bot asked for last, so that a bare answer is taken for it.
     #[serde(default)]
     pub asked_for: Option<AskedSlot>,
+    /// What was said before, oldest first, when a person had the conversation. Data, never instructions.
+    #[serde(default)]
+    pub context: Vec<ContextLine>,
+}
+
+/// One line of an earlier exchange.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ContextLine {
+    pub speaker: Speaker,
+    pub text: String,
+}
+
+/// Who said it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Speaker {
+    Citizen,
+    /// An officer or a notification of the office.
+    Office,
+    Bot,
 }
 
 /// A slot that the bot can ask for.

@@ -19,7 +19,7 @@ use super::problem::Problem;
 use crate::ai::chunking::DocumentKind;
 use crate::ai::retrieval::THRESHOLD;
 use crate::ai::service::{AiError, AiService, BUILTIN_MODEL, Document, Traced};
-use crate::dialogue::understanding::{AskedSlot, Intent, UnderstandRequest, Understanding};
+use crate::dialogue::understanding::{AskedSlot, ContextLine, Intent, UnderstandRequest, Understanding};
 use crate::ids::PersonId;
 use crate::store::ai::{FoundPassage, PutOutcome, SourceRow};
 
@@ -61,6 +61,10 @@ struct ProcessMessage {
     /// The slot that the bot asked for last.
     #[garde(skip)]
     asked_for: Option<AskedSlot>,
+    /// What was said before, oldest first, when a person had the conversation.
+    #[garde(length(max = 30))]
+    #[serde(default)]
+    context: Vec<ContextLine>,
 }
 
 /// What was understood, and how.
@@ -156,8 +160,8 @@ async fn process_message(
     ai: web::Data<AiService>,
     body: ApiJson<ProcessMessage>,
 ) -> Result<HttpResponse, Problem> {
-    let ProcessMessage { texts, asked_for } = body.0;
-    let traced = ai.understand_traced(&UnderstandRequest { texts, asked_for }).await?;
+    let ProcessMessage { texts, asked_for, context } = body.0;
+    let traced = ai.understand_traced(&UnderstandRequest { texts, asked_for, context }).await?;
     Ok(HttpResponse::Ok().json(ProcessedMessage::from(traced)))
 }
 

@@ -2,6 +2,7 @@
 
 mod conversations;
 mod dead_letters;
+mod media;
 mod messages;
 mod numbers;
 mod people;
@@ -25,6 +26,7 @@ use super::listener::Service;
 use super::problem::Problem;
 use crate::actors::channel::Partitions;
 use crate::actors::intake::Intake;
+use crate::actors::media::MediaLibrary;
 use crate::actors::sender::numbers::Numbers;
 use crate::ids::ConversationId;
 use crate::store::channel::listing;
@@ -41,6 +43,7 @@ pub struct ChannelState {
     pub intake: Intake,
     pub partitions: Partitions,
     pub numbers: Numbers,
+    pub media: MediaLibrary,
 }
 
 /// The service with its state.
@@ -50,7 +53,7 @@ pub fn service(state: ChannelState) -> Service {
 
 /// The service without state: enough for its OpenAPI document.
 pub fn description() -> Service {
-    Service::new("channel", "WhatsApp webhook, conversations, sending and takeover", routes)
+    Service::new("channel", "WhatsApp webhook, conversations, sending, media and takeover", routes)
 }
 
 fn routes(config: &mut ServiceConfig<'_>) {
@@ -63,6 +66,8 @@ fn routes(config: &mut ServiceConfig<'_>) {
             .service(dead_letters::retry_message)
             .service(numbers::list_numbers)
             .service(numbers::resume_number)
+            .service(media::get_media)
+            .service(media::upload_media)
             .service(conversations::list_conversations)
             .service(conversations::retry_conversation)
             .service(conversations::list_parked_updates)

@@ -9,11 +9,16 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::actors::channel::{Lease, Partitions};
+use crate::actors::conversation::outbound_row;
 use crate::actors::supervision::keep_running;
+use crate::dialogue::phrases;
+use crate::dialogue::understanding::Language;
 use crate::ids::{Epoch, NodeId, PARTITIONS, PartitionId};
 use crate::metrics::Metrics;
 use crate::store::StoreError;
-use crate::store::channel::{leases, sweep};
+use crate::store::channel::takeover::TakeoverError;
+use crate::store::channel::{idle, leases, sweep};
+use crate::whatsapp::outgoing::Content;
 
 /// Conversations woken by one sweep; the next comes soon.
 const SWEEP_LIMIT: i64 = 1000;
@@ -74,6 +79,45 @@ pub fn keep_leases(
             }
         }
     })
+}
+
+/// How often held conversations are looked at for an officer who has been away.
+const IDLE_LOOK: Duration = Duration::from_secs(5);
+/// Conversations given back by one look.
+const IDLE_LIMIT: i64 = 100;
+
+/// Gives conversations back to the bot whose officer has done nothing for `idle`, and tells the citizens.
+pub fn release_idle(
+    metrics: &Metrics,
+    pool: PgPool,
+    partitions: Partitions,
+    idle: Duration,
+) -> JoinHandle<()> {
+    keep_running("idle_takeovers", metrics, move || {
+        let (pool, partitions) = (pool.clone(), partitions.clone());
+        async move {
+            let mut ticks = interval(IDLE_LOOK.min(idle));
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                if let Err(error) = release_once(&pool, &partitions, idle).await {
+                    tracing::warn!(%error, "idle takeovers were not looked at; the next look comes soon");
+                }
+            }
+        }
+    })
+}
+
+async fn release_once(pool: &PgPool, partitions: &Partitions, idle: Duration) -> Result<(), TakeoverError> {
+    for conversation in idle::idle_takeovers(pool, idle, IDLE_LIMIT).await? {
+        let notice = Content::Text { text: phrases::released(Language::Id) };
+        let Some(notice) = outbound_row(&notice) else { continue };
+        if idle::release_idle(pool, conversation, idle, &notice).await? {
+            tracing::info!(conversation.id = %conversation, "a takeover ended: its officer was away");
+            partitions.wake(conversation, "hint");
+        }
+    }
+    Ok(())
 }
 
 /// Looks for work that nobody was woken for.

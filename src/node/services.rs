@@ -10,6 +10,7 @@ use sqlx::PgPool;
 
 use crate::actors::channel::Partitions;
 use crate::actors::intake::Intake;
+use crate::actors::media::MediaLibrary;
 use crate::actors::sender::numbers::Numbers;
 use crate::ai::service::AiService;
 use crate::clock::Clock;
@@ -40,6 +41,7 @@ pub(super) struct Parts<'a> {
     pub intake: Intake,
     pub partitions: &'a Partitions,
     pub numbers: &'a Numbers,
+    pub media: &'a MediaLibrary,
     pub draining: &'a Arc<AtomicBool>,
 }
 
@@ -92,6 +94,7 @@ fn service(role: Role, parts: &Parts<'_>, up: &[Listening]) -> anyhow::Result<Se
             intake: parts.intake.clone(),
             partitions: parts.partitions.clone(),
             numbers: parts.numbers.clone(),
+            media: parts.media.clone(),
         }),
         Role::Case => case::service(case::CaseState {
             pool: parts.pool.clone(),

@@ -58,6 +58,14 @@ pub(super) enum Effect {
     AnswerLost { how: LostAnswer },
     /// Accepted at once, answered late.
     DelayAnswer { ms: u64 },
+    /// `media_url` answers a link that has run out.
+    LinkExpired,
+    /// `media_url` answers this link.
+    ForeignLink { url: String },
+    /// `media_url` tells no size and `media_download` has so many bytes more.
+    Swollen { bytes: usize },
+    /// `media_download` has one byte changed.
+    Altered,
     /// The update never arrives.
     WebhookDrop,
     /// The first attempt is lost on the way and repeated.
@@ -115,6 +123,10 @@ impl Effect {
             Effect::Hang { .. } => "hang",
             Effect::AnswerLost { .. } => "answer_lost",
             Effect::DelayAnswer { .. } => "delay_answer",
+            Effect::LinkExpired => "link_expired",
+            Effect::ForeignLink { .. } => "foreign_link",
+            Effect::Swollen { .. } => "swollen",
+            Effect::Altered => "altered",
             Effect::WebhookDrop => "webhook_drop",
             Effect::WebhookLose => "webhook_lose",
             Effect::WebhookDuplicate { .. } => "webhook_duplicate",

@@ -134,12 +134,12 @@ fn note(shared: &Shared, mut call: GraphCall, reply: &Reply, effect: Option<&Eff
 async fn media_call(
     shared: &Shared,
     call: GraphCall,
-    work: impl FnOnce() -> Result<Value, GraphError>,
+    work: impl FnOnce(Option<&Effect>) -> Result<Value, GraphError>,
 ) -> HttpResponse {
     let number = call.phone_number_id.clone().unwrap_or_default();
     let effect = strike(shared, &number, &call.call);
     let reply = sending::refusal(effect.as_ref()).unwrap_or_else(|| {
-        match work() {
+        match work(effect.as_ref()) {
             Ok(body) => Reply::Answer { status: 200, body },
             Err(error) => Reply::Answer { status: error.http_status, body: error.to_json() },
         }
@@ -171,7 +171,7 @@ async fn upload(
         Ok(file) => {
             let body =
                 json!({"type": file.mime_type, "file_size": file.bytes.len(), "filename": file.filename});
-            media_call(&shared, GraphCall { body, ..call }, || {
+            media_call(&shared, GraphCall { body, ..call }, |_| {
                 let Uploaded { mime_type, filename, bytes } = file;
                 let medium = shared.with_world(|world| world.media.add(&mime_type, filename, bytes));
                 Ok(json!({"id": medium.id}))
@@ -243,20 +243,27 @@ async fn read_form(mut form: Multipart) -> Result<Uploaded, GraphError> {
 async fn media_url(shared: State, request: HttpRequest, path: web::Path<(String, String)>) -> HttpResponse {
     let (_, media_id) = path.into_inner();
     let call = about_media("media_url", &media_id);
-    media_call(&shared, call, || {
+    media_call(&shared, call, |effect| {
         authorize(&shared, &request)?;
         let medium = shared.with_world(|world| world.media.get(&media_id).cloned());
         let medium = medium.ok_or_else(|| GraphError::unknown_object(&media_id))?;
-        let expires_at = shared.now().as_second() + media::LINK_SECONDS;
+        let lives = if effect == Some(&Effect::LinkExpired) { -1 } else { media::LINK_SECONDS };
+        let expires_at = shared.now().as_second() + lives;
         let secret = shared.settings.app_secret.expose_secret().as_bytes();
-        Ok(json!({
+        let mut answer = json!({
             "messaging_product": "whatsapp",
             "url": format!("{}{}", shared.public_url, media::download_link(secret, &media_id, expires_at)),
             "mime_type": medium.mime_type,
             "sha256": medium.sha256_hex(),
             "file_size": medium.bytes.len(),
             "id": media_id,
-        }))
+        });
+        match effect {
+            Some(Effect::ForeignLink { url }) => answer["url"] = url.as_str().into(),
+            Some(Effect::Swollen { .. }) => answer["file_size"] = Value::Null,
+            _ => {}
+        }
+        Ok(answer)
     })
     .await
 }
@@ -267,7 +274,7 @@ async fn delete_media(
     path: web::Path<(String, String)>,
 ) -> HttpResponse {
     let (_, media_id) = path.into_inner();
-    media_call(&shared, about_media("media_delete", &media_id), || {
+    media_call(&shared, about_media("media_delete", &media_id), |_| {
         authorize(&shared, &request)?;
         let removed = shared.with_world(|world| world.media.remove(&media_id));
         if removed { Ok(json!({"success": true})) } else { Err(GraphError::unknown_object(&media_id)) }
@@ -311,7 +318,17 @@ async fn download(
     }
     match (reply, medium) {
         (Reply::Answer { status: 200, .. } | Reply::Late { status: 200, .. }, Some(medium)) => {
-            HttpResponse::Ok().content_type(medium.mime_type).body(medium.bytes)
+            let mut bytes = medium.bytes.to_vec();
+            match effect {
+                Some(Effect::Altered) => {
+                    if let Some(last) = bytes.last_mut() {
+                        *last ^= 1;
+                    }
+                }
+                Some(Effect::Swollen { bytes: more }) => bytes.resize(bytes.len() + more, 0),
+                _ => {}
+            }
+            HttpResponse::Ok().content_type(medium.mime_type).body(bytes)
         }
         (reply, _) => answer(&shared, reply).await,
     }

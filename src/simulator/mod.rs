@@ -39,7 +39,8 @@
 //!
 //! Effects of faults, Graph: `"rate_limit"`, `"pair_rate"`, `"closed_window"`, `{graph_error: {code, status?,
 //! subcode?, details?}}`, `{failed_status: {code…}}`, `{http: {status}}`, `{hang: {ms}}`,
-//! `{answer_lost: {how: drop·server_error}}`, `{delay_answer: {ms}}`. Webhooks: `"webhook_drop"` (never arrives),
+//! `{answer_lost: {how: drop·server_error}}`, `{delay_answer: {ms}}`; of `media_url` `"link_expired"`, `{foreign_link:
+//! {url}}`, `{swollen: {bytes}}` (no size told), of `media_download` `"altered"`, `{swollen: {bytes}}`. Webhooks: `"webhook_drop"` (never arrives),
 //! `"webhook_lose"` (the first attempt is lost), `{webhook_duplicate: {copies}}`, `{webhook_reorder: {longest_ms}}`,
 //! `{webhook_delay: {ms}}`.
 //!

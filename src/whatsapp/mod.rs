@@ -5,9 +5,11 @@
 //! - [`outgoing`]: content becomes requests within Meta's lengths
 //! - [`errors`]: error codes become what to do
 //! - [`client`]: the calls to the Graph API
+//! - [`media`]: fetching what citizens sent
 
 pub mod client;
 pub mod errors;
+pub mod media;
 pub mod outgoing;
 pub mod signature;
 pub mod webhook;

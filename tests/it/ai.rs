@@ -33,7 +33,7 @@ fn service(pool: &PgPool) -> AiService {
 }
 
 fn asking(text: &str) -> UnderstandRequest {
-    UnderstandRequest { texts: vec![text.to_owned()], asked_for: None }
+    UnderstandRequest { texts: vec![text.to_owned()], asked_for: None, ..UnderstandRequest::default() }
 }
 
 fn document(source_id: Uuid, version: i32, content: &str) -> Document {

@@ -17,6 +17,7 @@ mod case_http;
 mod channel_store;
 mod dashboard;
 mod embedded;
+mod media_storage;
 mod notification;
 mod openapi;
 mod simulator;

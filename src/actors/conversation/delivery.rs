@@ -4,7 +4,7 @@ mod failures;
 mod uploads;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use backon::Retryable;
@@ -14,19 +14,30 @@ use uuid::Uuid;
 
 use super::ConversationActor;
 use crate::actors::channel::ChannelContext;
+use crate::actors::ledger::{Granted, LedgerError};
 use crate::actors::sender::{AwaitTurn, Send, Settled};
 use crate::ids::Epoch;
 use crate::retry;
 use crate::store::StoreError;
 use crate::store::channel::aftermath::Aftermath;
+use crate::store::channel::claims::Claimed;
 use crate::store::channel::conversation::Conversation;
 use crate::store::channel::media_uploads;
-use crate::store::channel::outbox::{self, Claim, Claimed, Outlook};
+use crate::store::channel::outbox::{self, Outlook};
 use crate::whatsapp::errors::{CallError, ErrorClass, WINDOW_CLOSED};
 use crate::whatsapp::outgoing::{Content, Recipient};
 
 /// A claimed call begins within this time or the claim is given back (DESIGN §3): a takeover relies on it.
 const CLAIM_LASTS: Duration = Duration::from_secs(2);
+
+/// What is known of the outbox when the lane is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mail {
+    /// Something waits.
+    Waits,
+    /// Something may wait.
+    Possible,
+}
 
 /// What one step of the lane found.
 enum Step {
@@ -39,10 +50,23 @@ enum Step {
 }
 
 impl ConversationActor {
-    /// Starts the lane, or asks it to look once more.
+    /// Starts the lane for something that is known to wait.
     pub(super) fn deliver(&mut self, context: &mut Context<Self>) {
+        self.start_lane(Mail::Waits, context);
+    }
+
+    /// Starts the lane in case something waits.
+    pub(super) fn deliver_if_any(&mut self, context: &mut Context<Self>) {
+        self.start_lane(Mail::Possible, context);
+    }
+
+    /// Starts the lane, or asks it to look once more.
+    fn start_lane(&mut self, mail: Mail, context: &mut Context<Self>) {
         if self.delivering {
-            self.deliver_again = true;
+            self.deliver_again = match self.deliver_again {
+                Some(Mail::Waits) => Some(Mail::Waits),
+                _ => Some(mail),
+            };
             return;
         }
         let Some(conversation) = self.conversation.clone().filter(|_| self.owned && !self.stopping) else {
@@ -52,17 +76,18 @@ impl ConversationActor {
             context.cancel_future(timer);
         }
         self.delivering = true;
-        self.deliver_again = false;
+        self.deliver_again = None;
         let stop = self.stop_waiting.clone();
-        let lane = deliver_one(self.context().clone(), conversation, self.identity.epoch, stop);
+        let lane = deliver_one(self.context().clone(), conversation, self.identity.epoch, mail, stop);
         context.spawn(lane.into_actor(self).map(|step, actor, context| {
             actor.delivering = false;
-            match step {
-                Ok(Step::Again) => actor.deliver(context),
-                Ok(_) if actor.deliver_again => actor.deliver(context),
-                Ok(Step::Later(wait)) => actor.deliver_later(wait, context),
-                Ok(Step::Done) => {}
-                Err(error) => {
+            let again = actor.deliver_again.take();
+            match (step, again) {
+                (Ok(Step::Again), _) => actor.deliver(context),
+                (Ok(_), Some(mail)) => actor.start_lane(mail, context),
+                (Ok(Step::Later(wait)), None) => actor.deliver_later(wait, context),
+                (Ok(Step::Done), None) => {}
+                (Err(error), _) => {
                     tracing::warn!(conversation.id = %actor.identity.conversation, %error, "the outbox could not be read or written");
                     actor.deliver_later(Duration::from_secs(1), context);
                 }
@@ -79,7 +104,7 @@ impl ConversationActor {
         }
         self.outbox_timer = Some(context.run_later(wait, |actor, context| {
             actor.outbox_timer = None;
-            actor.deliver(context);
+            actor.deliver_if_any(context);
         }));
     }
 }
@@ -88,15 +113,18 @@ async fn deliver_one(
     channel: Arc<ChannelContext>,
     conversation: Conversation,
     epoch: Epoch,
+    mail: Mail,
     stop: CancellationToken,
-) -> Result<Step, StoreError> {
+) -> Result<Step, LedgerError> {
     let id = conversation.conversation_id;
     // Looked at first without waiting for the number's turn: most of the time there is nothing to send.
-    match outbox::outlook(&channel.pool, id).await? {
-        Outlook::Nothing => return Ok(Step::Done),
-        Outlook::In(wait) => return Ok(Step::Later(wait)),
-        Outlook::Aftermath => return failures::follow_up(&channel, &conversation, epoch).await,
-        Outlook::Due => {}
+    if mail == Mail::Possible {
+        match outbox::outlook(&channel.pool, id).await? {
+            Outlook::Nothing => return Ok(Step::Done),
+            Outlook::In(wait) => return Ok(Step::Later(wait)),
+            Outlook::Aftermath => return Ok(failures::follow_up(&channel, &conversation, epoch).await?),
+            Outlook::Due => {}
+        }
     }
     let turn = AwaitTurn { phone_number_id: conversation.phone_number_id.clone(), conversation: id };
     // Nothing is claimed yet: a stop need not wait until a paused number may send again (I10).
@@ -107,18 +135,31 @@ async fn deliver_one(
     if !channel.lease.is_valid() {
         return Ok(Step::Later(Duration::from_secs(1)));
     }
-    let asked = Instant::now();
-    let claimed = match outbox::claim(&channel.pool, id, epoch).await? {
-        Claim::Row(claimed) => claimed,
-        Claim::Later(wait) => return Ok(Step::Later(wait)),
-        Claim::Empty => return Ok(Step::Done),
+    crate::delay_point!("send::claim");
+    let row = match channel.ledger.claim(id, epoch).await? {
+        Granted::Row(row) => row,
+        Granted::Later(wait) => return Ok(Step::Later(wait)),
+        Granted::Empty => return Ok(Step::Done),
     };
     crate::crash_point!("send::after_claim");
-    if claimed.repeated {
+    if row.claimed().repeated {
         channel.metrics.sends_ambiguous_ended.with_label_values(&["repeated"]).inc();
     }
-    let settled = match prepare(&channel, &conversation, &claimed).await? {
-        Prepared::Call { .. } if asked.elapsed() >= CLAIM_LASTS => None,
+    let prepared = prepare(&channel, &conversation, row.claimed()).await?;
+    if let Prepared::Upload { media_id } = prepared {
+        // An upload may take long, a claim may not: the row waits in the queue meanwhile.
+        drop(turn);
+        let claimed = row.claimed().clone();
+        row.give_back().await;
+        return Ok(uploads::upload(&channel, &conversation, &claimed, media_id, &stop).await?);
+    }
+    // A claim that waited too long is given back. From `begin` on its call may have been made.
+    if row.asked().elapsed() >= CLAIM_LASTS {
+        row.give_back().await;
+        return Ok(Step::Again);
+    }
+    let claimed = row.begin();
+    let settled = match prepared {
         Prepared::Call { recipient, content, uploaded } => {
             let call = Send {
                 turn,
@@ -132,26 +173,23 @@ async fn deliver_one(
             };
             // Without an answer of the sender the call may have been made.
             let lost = || Settled::Unknown { error: CallError::Ambiguous.to_json() };
-            Some(channel.sender.send(call).await.unwrap_or_else(|_| lost()))
+            channel.sender.send(call).await.unwrap_or_else(|_| lost())
         }
-        Prepared::Never { error, aftermath } => Some(Settled::Failed { error, aftermath }),
-        Prepared::Upload { media_id } => {
-            // An upload may take long, a claim may not: the row waits in the queue meanwhile.
-            drop(turn);
-            outbox::give_back(&channel.pool, claimed.message_id).await?;
-            return uploads::upload(&channel, &conversation, &claimed, media_id, &stop).await;
-        }
+        Prepared::Never { error, aftermath } => Settled::Failed { error, aftermath },
+        Prepared::Upload { .. } => return Ok(Step::Again),
     };
     crate::crash_point!("send::before_record");
     // How a call ended must not be forgotten while this actor lives: it is written until the database takes it.
-    (|| record(&channel, &conversation, &claimed, settled.as_ref()))
+    (|| record(&channel, &conversation, &claimed, &settled))
         .retry(retry::until_it_works())
         .notify(|error, pause| tracing::warn!(%error, pause_ms = pause.as_millis(), "the end of a send is written again"))
         .await?;
-    if let Some(settled) = &settled {
-        failures::count(&channel, &claimed, settled);
-    }
-    Ok(Step::Again)
+    failures::count(&channel, &claimed, &settled);
+    Ok(match settled {
+        Settled::Failed { aftermath: Some(_), .. } => failures::follow_up(&channel, &conversation, epoch).await?,
+        Settled::Sent { .. } | Settled::Failed { .. } if !claimed.more => Step::Done,
+        _ => Step::Again,
+    })
 }
 
 /// What is to be done with a claimed row.
@@ -211,20 +249,20 @@ async fn record(
     channel: &ChannelContext,
     conversation: &Conversation,
     claimed: &Claimed,
-    settled: Option<&Settled>,
-) -> Result<(), StoreError> {
+    settled: &Settled,
+) -> Result<(), LedgerError> {
     let (pool, id) = (&channel.pool, claimed.message_id);
-    match settled {
-        None => outbox::give_back(pool, id).await,
-        Some(Settled::Sent { wamid }) => outbox::mark_sent(pool, id, wamid).await,
-        Some(Settled::Retry { after, error }) => {
+    let written = match settled {
+        Settled::Sent { wamid } => return channel.ledger.sent(id, wamid.clone()).await,
+        Settled::Retry { after, error } => {
             uploads::forget_if_wrong(channel, conversation, claimed, error).await?;
             outbox::mark_retry(pool, id, *after, error).await
         }
-        Some(Settled::Unknown { error }) => outbox::mark_unknown(pool, id, error).await,
-        Some(Settled::Failed { error, aftermath }) => {
+        Settled::Unknown { error } => outbox::mark_unknown(pool, id, error).await,
+        Settled::Failed { error, aftermath } => {
             uploads::forget_if_wrong(channel, conversation, claimed, error).await?;
             outbox::mark_failed(pool, id, error, *aftermath).await
         }
-    }
+    };
+    Ok(written?)
 }

@@ -5,25 +5,34 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{ActorFutureExt, AsyncContext, Context, SpawnHandle, WrapFuture};
+use jiff::SignedDuration;
 use serde_json::json;
 use uuid::Uuid;
 
 use super::{Activity, ConversationActor};
 use crate::actors::channel::ChannelContext;
 use crate::actors::clients::CallFailed;
+use crate::actors::ledger::LedgerError;
 use crate::bus::case_calls::ReportedComplaint;
 use crate::dialogue::batching;
-use crate::dialogue::reply::Reply;
+use crate::dialogue::reply::{self, Reply};
 use crate::dialogue::state::DialogueState;
 use crate::dialogue::turn::{self, BatchMessage, ComplaintFact, Facts, Lookup};
-use crate::dialogue::understanding::{Language, UnderstandRequest, Understanding};
+use crate::dialogue::understanding::{ContextLine, Language, Speaker, UnderstandRequest, Understanding};
 use crate::dialogue::{phrases, understanding};
-use crate::ids::{DraftId, MessageId, PersonId};
-use crate::store::StoreError;
+use crate::ids::{DraftId, MessageId};
 use crate::store::channel::conversation::{
-    self as store, Committed, InboxMessage, Load, Mode, NewEvent, NewOutbound, TurnCommit,
+    self as store, Committed, Conversation, InboxMessage, Load, Mode, NewEvent, NewOutbound, TurnCommit,
 };
+use crate::store::channel::loading::INBOX_LIMIT;
+use crate::store::channel::takeover::{self, SaidLine};
 use crate::whatsapp::outgoing::{Button, Content};
+
+/// How long after a takeover its transcript still explains what the citizen means.
+const CONTEXT_LASTS: SignedDuration = SignedDuration::from_hours(24);
+/// Lines of the transcript that are handed over, and how much of each.
+const CONTEXT_LINES: i64 = 12;
+const CONTEXT_CHARS: usize = 300;
 
 /// A turn that is being thought about.
 pub(super) struct Thinking {
@@ -53,7 +62,7 @@ impl ConversationActor {
         if !readable {
             tracing::error!(conversation.id = %conversation.conversation_id, "stored dialogue state is not readable, starting afresh");
         }
-        let thought = understand(self.context().clone(), conversation.person_id, batch.clone(), state);
+        let thought = understand(self.context().clone(), conversation.clone(), batch.clone(), state);
         let handle = context.spawn(thought.into_actor(self).map(|result, actor, context| {
             let Activity::Thinking(thinking) = std::mem::replace(&mut actor.activity, Activity::Resting)
             else {
@@ -76,8 +85,8 @@ impl ConversationActor {
     }
 
     /// The store was read beside the thinking: does the turn still fit?
-    pub(super) fn reconsider(&mut self, load: Result<Load, StoreError>, context: &mut Context<Self>) {
-        let loaded = match load {
+    pub(super) fn reconsider(&mut self, load: Result<Load, LedgerError>, context: &mut Context<Self>) {
+        let mut loaded = match load {
             Ok(Load::Loaded(loaded)) => loaded,
             Ok(Load::Fenced | Load::Missing) => {
                 self.drop_thinking(context, "cancelled");
@@ -85,9 +94,15 @@ impl ConversationActor {
                 return;
             }
             // The commit will tell.
-            Err(_) => return,
+            Err(_) => {
+                self.more_open = true;
+                return;
+            }
         };
-        self.deliver(context);
+        let more = self.keep_next_turn(&mut loaded.inbox);
+        if loaded.sendable {
+            self.deliver(context);
+        }
         let Activity::Thinking(thinking) = &self.activity else { return };
         if loaded.conversation.mode == Mode::Human {
             self.drop_thinking(context, "cancelled");
@@ -95,6 +110,7 @@ impl ConversationActor {
             return;
         }
         let newer = loaded.inbox.iter().any(|message| !thinking.batch.contains(message));
+        self.more_open = more || newer || !loaded.calls.is_empty();
         let first = thinking.batch.iter().map(|message| message.received_at).min();
         let now = self.context().clock.now();
         let timing = self.context().settings.timing;
@@ -122,6 +138,7 @@ impl ConversationActor {
                 understanding: &thought.understanding,
                 facts: &thought.facts,
                 now: channel.clock.now(),
+                returned_at: conversation.returned_at,
                 fresh_id: DraftId::new(),
             },
         );
@@ -151,27 +168,39 @@ impl ConversationActor {
             return self.look_again_soon(context);
         }
         self.activity = Activity::Committing;
-        let channel = self.context().clone();
+        let ledger = self.context().ledger.clone();
+        let has_reply = !commit.outbound.is_empty();
+        // What the turn left open is looked at next. The last look saw everything else; what came since woke us.
+        let leaves_work = !commit.calls.is_empty() || self.more_open || commit.processed.len() >= INBOX_LIMIT;
         let writing = async move {
             crate::crash_point!("turn::before_commit");
-            let written = store::commit_turn(&channel.pool, &commit).await;
+            crate::delay_point!("turn::commit");
+            let written = ledger.commit(commit).await;
             crate::crash_point!("turn::after_commit");
             written
         };
         context.wait(writing.into_actor(self).map(move |written, actor, context| {
             actor.activity = Activity::Resting;
             actor.stop_typing(context);
-            // Whatever came of it, the store is read again: for calls, for newer messages, for who owns it.
-            actor.dirty = true;
             match written {
-                Ok(Committed::Yes(_)) => {
+                Ok(Committed::Yes(version)) => {
                     actor.context().metrics.turns.with_label_values(&[outcome]).inc();
-                    actor.deliver(context);
+                    if let Some(conversation) = &mut actor.conversation {
+                        conversation.version = version;
+                    }
+                    actor.dirty |= leaves_work;
+                    if has_reply {
+                        actor.deliver(context);
+                    }
                 }
                 Ok(Committed::Stale) => {
+                    actor.dirty = true;
                     actor.context().metrics.turns.with_label_values(&["stale"]).inc();
                 }
                 Err(error) => return actor.store_failed(&error, context),
+            }
+            if !actor.dirty && !actor.stopping {
+                return actor.rest_until(None, context);
             }
             actor.advance(context);
         }));
@@ -183,7 +212,10 @@ impl ConversationActor {
         tracing::warn!(conversation.id = %conversation.conversation_id, attempt = conversation.failed_turns + 1, error = %failed, "turn failed");
         if conversation.failed_turns + 1 >= self.context().settings.turn_attempts {
             let (state, _) = DialogueState::from_json(&conversation.state);
-            let reply = Reply { text: phrases::apology(Language::Id), buttons: Vec::new() };
+            let office = &self.context().office;
+            let mut says = vec![phrases::apology(Language::Id)];
+            says.extend(office.closed_words(Language::Id, self.context().clock.now()));
+            let reply = Reply { text: reply::join(&says), buttons: Vec::new() };
             let commit = TurnCommit {
                 conversation_id: conversation.conversation_id,
                 version: conversation.version,
@@ -218,10 +250,11 @@ impl ConversationActor {
 /// Thinks: asks the AI service, then the case service for the facts that are needed. Only reads.
 async fn understand(
     channel: Arc<ChannelContext>,
-    person: PersonId,
+    conversation: Conversation,
     batch: Vec<InboxMessage>,
     state: DialogueState,
 ) -> Result<Thought, CallFailed> {
+    let person = conversation.person_id;
     let messages: Vec<BatchMessage> = batch.iter().map(batch_message).collect();
     if !turn::deserves_reply(&messages) {
         return Ok(Thought { understanding: Understanding::default(), facts: Facts::default() });
@@ -233,7 +266,11 @@ async fn understand(
         .collect();
     let understanding = match texts.is_empty() {
         true => understanding::Understanding::default(),
-        false => channel.ai.understand(UnderstandRequest { texts, asked_for: state.asked_for() }).await?,
+        false => {
+            let context = said_before(&channel, &conversation).await;
+            let request = UnderstandRequest { texts, asked_for: state.asked_for(), context };
+            channel.ai.understand(request).await?
+        }
     };
     let mut facts = Facts::default();
     for lookup in turn::lookups(&understanding) {
@@ -248,6 +285,32 @@ async fn understand(
         }
     }
     Ok(Thought { understanding, facts })
+}
+
+/// For a day after a person gave the conversation back: what was said until then.
+async fn said_before(channel: &ChannelContext, conversation: &Conversation) -> Vec<ContextLine> {
+    let Some(returned_at) = conversation.returned_at else { return Vec::new() };
+    if channel.clock.now().duration_since(returned_at) > CONTEXT_LASTS {
+        return Vec::new();
+    }
+    let id = conversation.conversation_id;
+    match takeover::transcript(&channel.pool, id, returned_at, CONTEXT_LINES).await {
+        Ok(lines) => lines.into_iter().map(context_line).collect(),
+        Err(error) => {
+            // The turn is understood by itself then, as any other.
+            tracing::warn!(conversation.id = %id, %error, "the transcript of a takeover could not be read");
+            Vec::new()
+        }
+    }
+}
+
+fn context_line(line: SaidLine) -> ContextLine {
+    let speaker = match line.origin.as_deref() {
+        None => Speaker::Citizen,
+        Some("bot") => Speaker::Bot,
+        Some(_) => Speaker::Office,
+    };
+    ContextLine { speaker, text: line.text.chars().take(CONTEXT_CHARS).collect() }
 }
 
 fn fact(complaint: ReportedComplaint) -> ComplaintFact {
@@ -273,6 +336,7 @@ fn batch_message(message: &InboxMessage) -> BatchMessage {
         text: message.text.clone(),
         button: button.and_then(|id| id.as_str()).map(str::to_owned),
         pin,
+        sent_at: message.sent_at,
     }
 }
 
@@ -290,11 +354,11 @@ pub(super) fn outbound(reply: Option<Reply>) -> Vec<NewOutbound> {
                 .collect(),
         },
     };
-    content.within_limits().into_iter().filter_map(|part| row(&part)).collect()
+    content.within_limits().into_iter().filter_map(|part| outbound_row(&part)).collect()
 }
 
 /// One part as a row; `None` only if it could not be written as JSON, which strings and lists always can.
-fn row(part: &Content) -> Option<NewOutbound> {
+pub fn outbound_row(part: &Content) -> Option<NewOutbound> {
     Some(NewOutbound {
         message_id: MessageId::new(),
         kind: part.kind().to_owned(),

@@ -21,13 +21,3 @@ pub trait MediaBytes: Send + Sync {
     /// The whole file, at most 100 MB, with its type and a name.
     fn read(&self, media_id: Uuid) -> BoxFuture<'_, Result<File, MediaError>>;
 }
-
-/// A node without a media store: no file can be sent.
-#[derive(Clone, Copy, Debug)]
-pub struct NoMedia;
-
-impl MediaBytes for NoMedia {
-    fn read(&self, _: Uuid) -> BoxFuture<'_, Result<File, MediaError>> {
-        Box::pin(std::future::ready(Err(MediaError::Missing)))
-    }
-}

@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use rand::RngExt;
 
 use crate::clock::Clock;
+use crate::config;
 use crate::ids::ConversationId;
 use crate::metrics::Metrics;
 use crate::whatsapp::errors::{CallError, ErrorClass};
@@ -39,6 +40,20 @@ pub struct Pace {
     pub spam_pause: Duration,
     /// The first pause of all numbers when the account is too fast; doubles while it stays.
     pub account_pause: Duration,
+}
+
+impl From<&config::WhatsApp> for Pace {
+    fn from(settings: &config::WhatsApp) -> Self {
+        let at_least_one = |number: u32| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
+        Pace {
+            per_second: at_least_one(settings.send_per_s),
+            pair_burst: at_least_one(settings.pair_burst),
+            pair_refill: Duration::from_millis(settings.pair_refill_ms),
+            circuit_pause: Duration::from_millis(settings.circuit_pause_ms),
+            spam_pause: Duration::from_millis(settings.spam_pause_ms),
+            account_pause: Duration::from_millis(settings.account_pause_ms),
+        }
+    }
 }
 
 /// The longest pause of the account.

@@ -80,6 +80,11 @@ pub fn read(request: &UnderstandRequest) -> Reading {
     } else if has(&scores, Intent::CheckStatus) {
         found.alamat = location.alamat;
     }
+    let about_one = [Intent::CheckStatus, Intent::UpdateComplaint, Intent::CancelComplaint];
+    if found.lap_id.is_none() && about_one.iter().any(|intent| has(&scores, *intent)) {
+        // "Yang tadi sudah sampai mana?" after an officer named its number.
+        found.lap_id = request.context.iter().rev().find_map(|line| slots::lap_id(&line.text));
+    }
     if scores.is_empty() {
         scores.push(Scored { intent: Intent::Unknown, score: 0.0 });
     }

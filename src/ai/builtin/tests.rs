@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::dialogue::understanding::{ContextLine, Speaker};
 
 /// One entry of the table.
 #[derive(Debug, Default)]
@@ -68,7 +69,11 @@ fn every_utterance_of_the_table_is_understood() {
     let mut wrong = Vec::new();
     for case in &cases {
         assert!(!case.expected.is_empty(), "line {} expects nothing", case.line);
-        let request = UnderstandRequest { texts: case.texts.clone(), asked_for: case.asked_for };
+        let request = UnderstandRequest {
+            texts: case.texts.clone(),
+            asked_for: case.asked_for,
+            ..UnderstandRequest::default()
+        };
         let reading = read(&request);
         for (key, expected) in &case.expected {
             let actual = actual(&reading.understanding, key);
@@ -98,7 +103,7 @@ fn the_table_covers_every_intent() {
 #[test]
 fn a_long_batch_is_understood_quickly() {
     let text = "jalan rusak di Jl. Melati No. 15, banyak lubang, tolong segera diperbaiki ".repeat(200);
-    let request = UnderstandRequest { texts: vec![text], asked_for: None };
+    let request = UnderstandRequest { texts: vec![text], asked_for: None, ..UnderstandRequest::default() };
     let started = std::time::Instant::now();
     let understanding = understand(&request);
     // Unoptimised builds are some twenty times slower than what is shipped.
@@ -112,7 +117,7 @@ proptest! {
         texts in prop::collection::vec(any::<String>(), 0..4),
         asked in prop::option::of(prop_oneof![Just(AskedSlot::Alamat), Just(AskedSlot::Kategori), Just(AskedSlot::Deskripsi)]),
     ) {
-        check(UnderstandRequest { texts, asked_for: asked })?;
+        check(UnderstandRequest { texts, asked_for: asked, ..UnderstandRequest::default() })?;
     }
 
     #[test]
@@ -124,11 +129,28 @@ proptest! {
         ], 0..24),
         asked in prop::option::of(prop_oneof![Just(AskedSlot::Alamat), Just(AskedSlot::Kategori), Just(AskedSlot::Deskripsi)]),
     ) {
-        check(UnderstandRequest { texts: vec![words.join(" ")], asked_for: asked })?;
+        check(UnderstandRequest { texts: vec![words.join(" ")], asked_for: asked, ..UnderstandRequest::default() })?;
     }
 }
 
 /// Slots are there or not, never empty, never longer than what was said (joints of parts aside), made of its letters.
+#[test]
+fn a_number_named_by_the_officer_is_the_one_that_is_asked_for_afterwards() {
+    let line = |text: &str| ContextLine { speaker: Speaker::Office, text: text.into() };
+    let context = vec![line("Laporan Bapak LAP-20260101-007 sudah saya teruskan."), line("Ada lagi?")];
+    let request = UnderstandRequest {
+        texts: vec!["cek status laporan saya".into()],
+        context,
+        ..UnderstandRequest::default()
+    };
+    assert_eq!(understand(&request).slots.lap_id.as_deref(), Some("LAP-20260101-007"));
+    // Named by the citizen, theirs counts; not asked about a complaint, none does.
+    let other = UnderstandRequest { texts: vec!["cek status LAP-20260101-001".into()], ..request.clone() };
+    assert_eq!(understand(&other).slots.lap_id.as_deref(), Some("LAP-20260101-001"));
+    let thanks = UnderstandRequest { texts: vec!["terima kasih".into()], ..request };
+    assert_eq!(understand(&thanks).slots.lap_id, None);
+}
+
 fn check(request: UnderstandRequest) -> Result<(), TestCaseError> {
     let understanding = understand(&request);
     prop_assert!(!understanding.intents.is_empty());

@@ -1,5 +1,7 @@
 //! Messages for the other services: send, and a conversation's transcript.
 
+use std::collections::HashMap;
+
 use actix_web::{HttpResponse, get, post, web};
 use garde::Validate;
 use jiff::Timestamp;
@@ -10,10 +12,11 @@ use utoipa::{IntoParams, ToSchema};
 use super::{ChannelState, cursor_id, encode, find_conversation, window_closed};
 use crate::http::extract::{ApiJson, ApiQuery};
 use crate::http::problem::Problem;
-use crate::ids::{ConversationId, MessageId};
+use crate::ids::{ConversationId, MediaId, MessageId};
 use crate::metrics::Metrics;
 use crate::store::channel::conversation::NewOutbound;
 use crate::store::channel::listing;
+use crate::store::channel::media::{self, MediaRow};
 use crate::store::channel::outbox::{QueueError, QueuedByOthers, queue, reference};
 use crate::store::text::storable;
 use crate::whatsapp::outgoing::Content;
@@ -151,6 +154,9 @@ impl From<QueueError> for Problem {
                     .with("holder", holder)
             }
             QueueError::WindowClosed { closed_at } => window_closed(closed_at),
+            QueueError::UnknownMedia => {
+                Problem::field("content.media_id", "is no uploaded file that waits to be sent")
+            }
             QueueError::UnknownReference => Problem::field("reply_to", NO_REFERENCE),
             QueueError::Store(error) => error.into(),
         }
@@ -172,6 +178,33 @@ pub(super) struct MessagesQuery {
     limit: Option<i64>,
 }
 
+/// The file of a message.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct MediaItem {
+    media_id: MediaId,
+    /// pending, stored, refused or failed.
+    state: String,
+    mime_type: Option<String>,
+    /// In bytes, once it is stored.
+    size: Option<u64>,
+    filename: Option<String>,
+    /// Why it is refused or failed, or why the last attempt to fetch it was in vain.
+    reason: Option<String>,
+}
+
+impl From<MediaRow> for MediaItem {
+    fn from(row: MediaRow) -> Self {
+        MediaItem {
+            media_id: row.media_id,
+            state: row.state,
+            mime_type: row.mime_type,
+            size: row.size,
+            filename: row.filename,
+            reason: row.reason,
+        }
+    }
+}
+
 /// A message of a transcript.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct MessageItem {
@@ -182,6 +215,8 @@ pub(super) struct MessageItem {
     text: Option<String>,
     /// Inbound: what Meta sent. Outbound: what we say.
     content: Value,
+    /// The file that it carries, if it carries one.
+    media: Option<MediaItem>,
     /// bot, officer or notification; of outbound messages.
     origin: Option<String>,
     /// queued, sending, sent, delivered, read, failed, cancelled or unknown; of outbound messages.
@@ -235,9 +270,13 @@ pub(super) async fn list_messages(
     let more = rows.len() as i64 > limit;
     rows.truncate(limit as usize);
     let next_cursor = rows.last().filter(|_| more).map(|row| encode(row.sent_at, row.seq));
+    let ids: Vec<MessageId> = rows.iter().map(|row| row.message_id).collect();
+    let mut files: HashMap<MessageId, MediaRow> =
+        media::of_messages(&state.pool, &ids).await?.into_iter().collect();
     let items = rows
         .into_iter()
         .map(|row| MessageItem {
+            media: files.remove(&row.message_id).map(MediaItem::from),
             message_id: row.message_id,
             direction: row.direction,
             kind: row.kind,

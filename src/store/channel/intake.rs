@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
+use super::media::{self, NewMedia};
 use super::statuses::{self, IncomingStatus};
 use crate::ids::{ConversationId, MessageId, PartitionId, PersonId};
 use crate::store::StoreError;
@@ -55,6 +56,8 @@ pub struct IntakeOutcome {
     pub duplicates: usize,
     pub statuses: usize,
     pub parked: usize,
+    /// Files to fetch.
+    pub media: usize,
     pub wake: BTreeSet<(PartitionId, ConversationId)>,
     /// What messages of ours cost that were not priced before.
     pub priced: Vec<Value>,
@@ -440,6 +443,13 @@ async fn insert_messages(
         let entry = latest.entry(row.conversation).or_insert(row.message.sent_at);
         *entry = (*entry).max(row.message.sent_at);
     }
+    let files: Vec<_> = rows
+        .iter()
+        .filter(|row| inserted.contains(&row.id.0))
+        .filter_map(|row| Some((row.id, row.message.sent_at, NewMedia::of(row.message)?)))
+        .collect();
+    media::insert(connection, &files).await?;
+    outcome.media = files.len();
     refresh_windows(connection, &latest).await
 }
 

@@ -2,26 +2,35 @@
 //!
 //! - [`intake`]: webhooks become rows (I1, I2)
 //! - [`statuses`]: what happened to our messages, forwards only
-//! - [`conversation`]: loading, and the one statement that commits a turn (I3, I4, I5)
-//! - [`outbox`]: claiming and settling messages of ours (I6)
+//! - [`conversation`]: what a conversation's actor reads and changes (I3, I4, I5)
+//! - [`loading`]: what many conversations find when they look
+//! - [`turns`]: the one statement that commits the turns of many conversations
+//! - [`claims`]: claiming messages of ours, and recording them as sent, many at once (I6, I7)
+//! - [`outbox`]: queueing them, putting them back, giving them up (I6)
 //! - [`aftermath`]: what follows when a message has failed
 //! - [`dead_letters`]: what failed for good, and trying it again
 //! - [`media_uploads`]: which of our media Meta has
-//! - [`takeover`]: a person takes over, as a transaction (I7)
+//! - [`takeover`]: a person takes over, as a transaction (I7) · [`idle`]: and has been away
 //! - [`leases`]: who owns which partition
 //! - [`sweep`]: work whose wake-up was lost (I8)
 //! - [`listing`]: reads for the internal API
+//! - [`media`]: files to fetch, and which keys of the object store are in use
 //! - [`people`]: what is held of a person
 
 pub mod aftermath;
+pub mod claims;
 pub mod conversation;
 pub mod dead_letters;
+pub mod idle;
 pub mod intake;
 pub mod leases;
 pub mod listing;
+pub mod loading;
+pub mod media;
 pub mod media_uploads;
 pub mod outbox;
 pub mod people;
 pub mod statuses;
 pub mod sweep;
 pub mod takeover;
+pub mod turns;

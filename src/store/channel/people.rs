@@ -13,6 +13,8 @@ pub struct Held {
     pub identities: i64,
     pub conversations: i64,
     pub messages: i64,
+    /// Files that they sent, or that were sent to them.
+    pub media: i64,
 }
 
 /// Counts what is held; `None` when the person is not known here.
@@ -21,7 +23,9 @@ pub async fn held(pool: &PgPool, person: PersonId) -> Result<Option<Held>, Store
         r#"SELECT (SELECT count(*) FROM gc_channel.identities WHERE person_id = $1) AS "identities!",
                   (SELECT count(*) FROM gc_channel.conversations WHERE person_id = $1) AS "conversations!",
                   (SELECT count(*) FROM gc_channel.messages m JOIN gc_channel.conversations c USING (conversation_id)
-                   WHERE c.person_id = $1) AS "messages!"
+                   WHERE c.person_id = $1) AS "messages!",
+                  (SELECT count(*) FROM gc_channel.media f JOIN gc_channel.messages m USING (message_id)
+                   JOIN gc_channel.conversations c USING (conversation_id) WHERE c.person_id = $1) AS "media!"
            FROM gc_channel.user_profiles WHERE person_id = $1"#,
         person.0
     )
@@ -31,11 +35,13 @@ pub async fn held(pool: &PgPool, person: PersonId) -> Result<Option<Held>, Store
         identities: row.identities,
         conversations: row.conversations,
         messages: row.messages,
+        media: row.media,
     }))
 }
 
 /// Erases everything of the person, in one transaction; false when there was nothing.
 ///
+/// The files of its messages go with them (see the migration of `media`); the sweeper empties their keys.
 /// An actor that still has the conversation in memory finds it gone at its next commit and stops.
 pub async fn erase(pool: &PgPool, person: PersonId) -> Result<bool, StoreError> {
     let mut transaction = pool.begin().await?;

@@ -1,6 +1,7 @@
 //! Takeover is a transaction, not a message (DESIGN §3): it changes the mode under the conversation's row lock and
 //! cancels the bot's queued rows, so nothing the bot meant to say can be claimed afterwards (I7).
 
+use jiff_sqlx::ToSqlx;
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
@@ -45,7 +46,11 @@ impl From<sqlx::Error> for TakeoverError {
     }
 }
 
-async fn lock(connection: &mut PgConnection, id: ConversationId) -> Result<Option<String>, TakeoverError> {
+/// The conversation's row lock, which orders takeovers against everything else; gives the holder.
+pub(super) async fn lock(
+    connection: &mut PgConnection,
+    id: ConversationId,
+) -> Result<Option<String>, TakeoverError> {
     sqlx::query_scalar!(
         "SELECT holder FROM gc_channel.conversations WHERE conversation_id = $1 AND merged_into IS NULL
          FOR NO KEY UPDATE",
@@ -87,6 +92,8 @@ pub async fn start(pool: &PgPool, start: &Start) -> Result<Started, TakeoverErro
             )
             .fetch_one(&mut *transaction)
             .await?;
+            touch(&mut transaction, start.conversation_id).await?;
+            transaction.commit().await?;
             return Ok(Started { session_id, cancelled: 0 });
         }
         if !start.force {
@@ -175,13 +182,6 @@ pub async fn end(
         return Err(TakeoverError::HeldBy { holder });
     }
     sqlx::query!(
-        "UPDATE gc_channel.conversations
-         SET mode = 'bot', holder = NULL, version = version + 1, updated_at = now() WHERE conversation_id = $1",
-        id.0
-    )
-    .execute(&mut *transaction)
-    .await?;
-    sqlx::query!(
         "UPDATE gc_channel.messages SET processed_at = now()
          WHERE partition = $2 AND conversation_id = $1 AND direction = 'in' AND processed_at IS NULL
            AND ($3::uuid IS NULL OR seq <= (SELECT seq FROM gc_channel.messages WHERE message_id = $3))",
@@ -191,18 +191,78 @@ pub async fn end(
     )
     .execute(&mut *transaction)
     .await?;
+    give_back(&mut transaction, id, &holder, reason).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// Under the conversation's lock: the bot has it again, and the session is over.
+pub(super) async fn give_back(
+    connection: &mut PgConnection,
+    id: ConversationId,
+    holder: &str,
+    reason: &str,
+) -> Result<(), TakeoverError> {
+    sqlx::query!(
+        "UPDATE gc_channel.conversations
+         SET mode = 'bot', holder = NULL, returned_at = now(), version = version + 1, updated_at = now()
+         WHERE conversation_id = $1",
+        id.0
+    )
+    .execute(&mut *connection)
+    .await?;
     sqlx::query!(
         "UPDATE gc_channel.takeover_sessions SET ended_at = now(), end_reason = $2
          WHERE conversation_id = $1 AND ended_at IS NULL",
         id.0,
         reason
     )
-    .execute(&mut *transaction)
+    .execute(&mut *connection)
     .await?;
     let body = json!({"conversation_id": id, "admin_id": holder, "reason": reason});
-    emit(&mut transaction, "govconnect.takeover.ended", body).await?;
-    transaction.commit().await?;
+    emit(connection, "govconnect.takeover.ended", body).await
+}
+
+/// The officer has done something: the takeover is not idle.
+pub(super) async fn touch(connection: &mut PgConnection, id: ConversationId) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE gc_channel.takeover_sessions SET active_at = now() WHERE conversation_id = $1 AND ended_at IS NULL",
+        id.0
+    )
+    .execute(connection)
+    .await?;
     Ok(())
+}
+
+/// A line of what was said while a person had the conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SaidLine {
+    /// `None`: the citizen; else `bot`, `officer` or `notification`.
+    pub origin: Option<String>,
+    pub text: String,
+}
+
+/// The last `limit` lines with words before `until`, the oldest first.
+pub async fn transcript(
+    pool: &PgPool,
+    id: ConversationId,
+    until: jiff::Timestamp,
+    limit: i64,
+) -> Result<Vec<SaidLine>, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT origin, text AS "text!" FROM (
+               SELECT seq, origin, text FROM gc_channel.messages
+               WHERE conversation_id = $1 AND received_at <= $2 AND text IS NOT NULL
+                 AND (direction = 'in' OR status <> 'cancelled')
+               ORDER BY seq DESC LIMIT $3) AS last
+           ORDER BY seq"#,
+        id.0,
+        until.to_sqlx() as crate::store::Timestamptz,
+        limit
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(|row| SaidLine { origin: row.origin, text: row.text }).collect())
 }
 
 /// Who holds a conversation, since when and why.

@@ -1,7 +1,7 @@
 //! The embedded PostgreSQL, with the real programs: data survives what may happen to either process, and
 //! two processes never share a database.
 
-mod support;
+pub mod support;
 
 use std::fs::Permissions;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

@@ -31,8 +31,14 @@ pub struct Owner {
 
 impl Owner {
     pub async fn spawn(data_dir: &Path) -> anyhow::Result<Self> {
-        let mut process =
-            postgres_command(data_dir, &[]).stderr(Stdio::piped()).kill_on_drop(true).spawn()?;
+        Self::spawn_with(data_dir, Durability::None).await
+    }
+
+    pub async fn spawn_with(data_dir: &Path, durability: Durability) -> anyhow::Result<Self> {
+        let mut process = postgres_command_with(data_dir, durability, &[])
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
         let mut lines = BufReader::new(process.stderr.take().context("a pipe")?).lines();
         let url = tokio::time::timeout(PATIENCE, async {
             while let Some(line) = lines.next_line().await? {
@@ -54,6 +60,11 @@ impl Owner {
         Ok(self.process.kill().await?)
     }
 
+    /// Waits until it ends by itself, as it does when its server is killed.
+    pub async fn ended(mut self) -> anyhow::Result<std::process::ExitStatus> {
+        Ok(tokio::time::timeout(PATIENCE, self.process.wait()).await??)
+    }
+
     pub async fn terminate(mut self) -> anyhow::Result<()> {
         let id = self.id().context("a running owner")?;
         kill(Pid::from_raw(id.cast_signed()), Signal::SIGTERM)?;
@@ -64,8 +75,13 @@ impl Owner {
 }
 
 pub fn postgres_command(data_dir: &Path, command: &[&str]) -> Command {
+    postgres_command_with(data_dir, Durability::None, command)
+}
+
+fn postgres_command_with(data_dir: &Path, durability: Durability, command: &[&str]) -> Command {
+    let durability = if durability == Durability::None { "none" } else { "full" };
     let mut govconnect = Command::new(env!("CARGO_BIN_EXE_govconnect"));
-    govconnect.args(["postgres", "--durability", "none", "--data-dir"]).arg(data_dir);
+    govconnect.args(["postgres", "--durability", durability, "--data-dir"]).arg(data_dir);
     if !command.is_empty() {
         govconnect.arg("--").args(command);
     }

@@ -114,3 +114,35 @@ async fn wake_ups_that_come_faster_than_a_conversation_can_look_do_not_silence_i
     office.check().await;
     office.close().await;
 }
+
+#[tokio::test]
+async fn somebody_who_writes_on_and_on_is_answered_by_a_model_slower_than_their_pauses() {
+    const MOST: usize = 60;
+    // A tenth of life: a message every 0.3 s, a model of 0.8 s, at most 2.5 s of waiting.
+    let office = Office::open_with(&[
+        ("CONVERSATION__QUIET_MS", "200"),
+        ("CONVERSATION__GREETING_QUIET_MS", "200"),
+        ("CONVERSATION__MAX_WAIT_MS", "2500"),
+        ("FAILPOINTS", "ai::slow=return(800)"),
+    ])
+    .await;
+    office.citizen("cerewet").await;
+    let mut said = 0;
+    while office.accepted(Some("cerewet")).await.is_empty() {
+        assert!(said < MOST, "no answer while {MOST} messages came");
+        office.says("cerewet", &format!("lubang nomor {said} di Jl. Melati")).await;
+        said += 1;
+        // Their pace is the point of the test.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    assert!(office.metric("govconnect_turns_total{outcome=\"restarted\"}").await <= 2.0);
+    office.check().await;
+    // Nothing of what came meanwhile was passed over.
+    assert_eq!(
+        office
+            .count("SELECT count(*) FROM gc_channel.messages WHERE direction = 'in' AND turn_id IS NOT NULL")
+            .await,
+        said as i64
+    );
+    office.close().await;
+}

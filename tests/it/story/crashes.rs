@@ -9,6 +9,7 @@ use rand::{RngExt, SeedableRng};
 use reqwest::Method;
 use serde_json::json;
 
+use super::media;
 use crate::support::office::{BROKEN_ROAD, Office};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -75,7 +76,8 @@ macro_rules! crash_sweep {
         })*
 
         /// The steps that are swept here, or elsewhere in this file.
-        const SWEPT: &[&str] = &[$($step,)* "takeover::before_answer"];
+        const SWEPT: &[&str] =
+            &[$($step,)* "takeover::before_answer", "media::before_store", "media::after_store"];
     };
 }
 
@@ -93,6 +95,16 @@ crash_sweep! {
     a_crash_before_the_answer_commits_files_one_complaint: "answer::before_commit",
     a_crash_between_claim_and_send_sends_once: "send::after_claim",
     a_crash_between_send_and_its_record_sends_once: "send::before_record",
+}
+
+#[tokio::test]
+async fn a_crash_before_a_file_is_stored_fetches_it_again() {
+    media::survives_a_crash_at("media::before_store").await;
+}
+
+#[tokio::test]
+async fn a_crash_between_a_file_and_its_record_keeps_it_once_and_leaves_nothing_behind() {
+    media::survives_a_crash_at("media::after_store").await;
 }
 
 #[test]

@@ -3,10 +3,14 @@
 
 mod conversation;
 mod crashes;
+mod database_killed;
 mod gate;
+mod media;
 mod meta_faults;
 mod odd_input;
+mod outage;
 mod panics;
 mod sending;
 mod stopping;
 mod takeover;
+mod takeover_race;

@@ -21,6 +21,8 @@ static TEMPLATE: OnceCell<String> = OnceCell::const_new();
 /// A database of one test.
 pub struct TestDatabase {
     pub pool: PgPool,
+    url: String,
+    /// To be dropped at the end; empty on a server of the test's own.
     name: String,
 }
 
@@ -37,20 +39,31 @@ impl TestDatabase {
         let mut admin = PgConnection::connect_with(&admin()).await.expect("the test server answers");
         execute(&mut admin, format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
         let pool = store::connect(admin_to(&name), connections).await.expect("the fresh database answers");
-        TestDatabase { pool, name }
+        let mut url = reqwest::Url::parse(&admin_url()).expect("an admin URL");
+        url.set_path(&name);
+        TestDatabase { pool, url: url.into(), name }
+    }
+
+    /// The database of a server of the test's own; it goes with the server.
+    pub async fn on(url: &str) -> Self {
+        let options = url.parse().expect("a database URL");
+        let pool = store::connect(options, 4).await.expect("the server answers");
+        store::migrate(&pool).await.expect("the migrations run");
+        TestDatabase { pool, url: url.to_owned(), name: String::new() }
     }
 
     /// For another process that works on it.
     pub fn url(&self) -> String {
-        let mut url = reqwest::Url::parse(&admin_url()).expect("an admin URL");
-        url.set_path(&self.name);
-        url.into()
+        self.url.clone()
     }
 }
 
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         let name = std::mem::take(&mut self.name);
+        if name.is_empty() {
+            return;
+        }
         // The test's own runtime may be gone or busy: a small one of its own, waited for.
         let dropped = std::thread::spawn(move || {
             let runtime =

@@ -1,6 +1,7 @@
 //! What the tests stand on.
 //!
 //! - [`database`]: a fresh, migrated database a test
+//! - [`private_server`]: a PostgreSQL of one test's own, to be killed
 //! - [`service`]: a service on a free port, and a client for it
 //! - [`office`], [`node_process`], [`checker`]: a node as a process of its own with Meta beside it, and the judge of both
 //! - [`dashboard`], [`other_services`]: a dashboard, and stand-ins for the services it calls
@@ -11,4 +12,5 @@ pub mod database;
 pub mod node_process;
 pub mod office;
 pub mod other_services;
+pub mod private_server;
 pub mod service;

@@ -72,7 +72,11 @@ impl Office {
 
     /// Everything but the node.
     pub async fn closed(settings: &[(&str, &str)]) -> Self {
-        let database = TestDatabase::with_connections(4).await;
+        Self::closed_on(TestDatabase::with_connections(4).await, settings).await
+    }
+
+    /// Everything but the node, on a given database.
+    pub async fn closed_on(database: TestDatabase, settings: &[(&str, &str)]) -> Self {
         let clock = Clock::system();
         let simulator = simulator::start(simulator::Settings {
             bind: "127.0.0.1:0".into(),
@@ -257,6 +261,22 @@ impl Office {
         answer
     }
 
+    /// Everything works again.
+    pub async fn clear_faults(&self) {
+        let cleared =
+            self.http.delete(self.simulator_url("/control/faults")).send().await.expect("an answer");
+        assert!(cleared.status().is_success(), "{cleared:?}");
+    }
+
+    pub fn simulator_url(&self, path: &str) -> String {
+        format!("{}{path}", self.simulator.url())
+    }
+
+    /// The node's folder.
+    pub fn data_dir(&self) -> &std::path::Path {
+        self.data_dir.path()
+    }
+
     pub async fn fault(&self, fault: Value) {
         self.control("faults", fault).await;
     }
@@ -270,6 +290,13 @@ impl Office {
 
     pub async fn says(&self, citizen: &str, text: &str) -> String {
         self.says_kind(citizen, json!({"text": {"body": text}})).await
+    }
+
+    /// Says something that Meta stamps with another time, as after an outage.
+    pub async fn says_at(&self, citizen: &str, text: &str, at: jiff::Timestamp) {
+        let said = json!({"message": {"text": {"body": text}}, "timestamp": at});
+        let said = self.control(&format!("citizens/{citizen}/messages"), said).await;
+        self.said.lock().expect("the lock").insert(said["wamid"].as_str().expect("a wamid").to_owned());
     }
 
     pub async fn says_kind(&self, citizen: &str, message: Value) -> String {
@@ -294,7 +321,8 @@ impl Office {
         }
     }
 
-    async fn log_page(&self, query: &str) -> Value {
+    /// One page of the log.
+    pub async fn log_page(&self, query: &str) -> Value {
         let url = format!("{}/control/log?{query}", self.simulator.url());
         self.http.get(url).send().await.expect("the log").json().await.expect("JSON")
     }

@@ -106,16 +106,29 @@ async fn what_meta_would_refuse_names_the_field() {
 }
 
 #[tokio::test]
-async fn a_file_that_nobody_stored_is_a_dead_letter_and_holds_nothing_up() {
-    let office = Office::open().await;
+async fn a_file_is_uploaded_once_sent_and_uploaded_again_when_meta_has_lost_it() {
+    let office = Office::open_with(&[("WHATSAPP__RETRY_FIRST_MS", "20")]).await;
     let id = chat(&office, "berkas").await;
-    let content =
-        json!({"type": "media", "media_id": "0190b0a0-0000-7000-8000-000000000000", "kind": "image"});
-    let file = notify(&office, &id, content).await;
-    let after = notify(&office, &id, text("setelah itu")).await;
-    let failed = has_status(&office, &id, &file, "failed").await;
-    assert_eq!(failed["error"]["class"], "media", "{failed}");
-    has_status(&office, &id, &after, "delivered").await;
+    let missing = json!({"type": "media", "media_id": "0190b0a0-0000-7000-8000-000000000000", "kind": "document"});
+    try_notify(&office, &id, missing).await.problem_with_field("content.media_id");
+    office
+        .fault(json!({"effect": {"graph_error": {"code": 131_053}}, "count": 1, "match": {"person": "berkas", "kind": "document"}}))
+        .await;
+    office
+        .fault(json!({"effect": {"graph_error": {"code": 131_000}}, "count": 1, "match": {"kind": "media_upload"}}))
+        .await;
+    let stored = store(&office, "surat.pdf", b"%PDF-1.4\n%%EOF\n").await;
+    let caption = "Surat jawaban. ".repeat(100);
+    let content = json!({"type": "media", "media_id": stored, "kind": "document", "caption": caption, "filename": "surat.pdf"});
+    let file = notify(&office, &id, content.clone()).await;
+    has_status(&office, &id, &file, "delivered").await;
+    office.check().await;
+    // Meta stumbled at the first upload and refused the file of the second.
+    assert_eq!(office.log("kind=graph&call=media_upload").await.len(), 3);
+    let sent = office.accepted(Some("berkas")).await;
+    assert_eq!(sent.last().unwrap().text.trim(), caption.trim(), "a long caption follows as text");
+    // A file belongs to one message.
+    try_notify(&office, &id, content).await.problem_with_field("content.media_id");
     office.close().await;
 }
 
