@@ -16,8 +16,8 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-pub use office::{Hours, Office};
 use crate::whatsapp::outgoing::Content;
+pub use office::{Hours, Office};
 pub use report::report;
 pub use sources::{ConfigError, Overrides, Sources};
 

@@ -28,8 +28,8 @@ use crate::actors::channel::{ChannelContext, ChannelSettings, Lease, Partitions,
 use crate::actors::clients::{AiClient, CaseClient};
 use crate::actors::media::{Drain as DrainMedia, Media, Wake as FetchMedia};
 use crate::actors::partition::{Drain, Partition};
-use crate::actors::sender::numbers::{Numbers, Pace};
 use crate::actors::sender::Sender;
+use crate::actors::sender::numbers::{Numbers, Pace};
 use crate::actors::supervision::Vital;
 use crate::actors::{ai as ai_actor, case, intake, ledger, supervision};
 use crate::admin_command;
@@ -161,14 +161,8 @@ impl Node {
         let ai = AiService::new(pool.clone(), Duration::from_millis(config.ai.turn_deadline_ms));
         let (vital, vital_ended) = Vital::new();
         let numbers = Numbers::new(Pace::from(&config.whatsapp), clock.clone(), metrics.clone());
-        let beginning = Beginning {
-            config,
-            clock: &clock,
-            metrics: &metrics,
-            pool: &pool,
-            ai: &ai,
-            vital: &vital,
-        };
+        let beginning =
+            Beginning { config, clock: &clock, metrics: &metrics, pool: &pool, ai: &ai, vital: &vital };
         let graph_url = graph_url(config, simulator.as_ref())?;
         let arbiters = supervision::arbiters()?;
         let home = arbiters.first().context("no arbiter")?;

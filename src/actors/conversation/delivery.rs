@@ -186,7 +186,9 @@ async fn deliver_one(
         .await?;
     failures::count(&channel, &claimed, &settled);
     Ok(match settled {
-        Settled::Failed { aftermath: Some(_), .. } => failures::follow_up(&channel, &conversation, epoch).await?,
+        Settled::Failed { aftermath: Some(_), .. } => {
+            failures::follow_up(&channel, &conversation, epoch).await?
+        }
         Settled::Sent { .. } | Settled::Failed { .. } if !claimed.more => Step::Done,
         _ => Step::Again,
     })

@@ -18,8 +18,8 @@ use crate::media::storage::{MediaStorage, StorageError};
 use crate::media::{Kind, PrepareError, prepare};
 use crate::metrics::Metrics;
 use crate::store::StoreError;
-use crate::whatsapp::client::File;
 use crate::store::channel::media::{self as store, MediaRow, StoredFile};
+use crate::whatsapp::client::File;
 
 /// Stored files, by our id of them. Cheap to clone.
 #[derive(Clone)]

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{chat, has_status, notify, text, transcript, try_notify};
-use crate::support::office::Office;
+use crate::support::office::{INTERNAL_KEY, Office};
+use crate::support::service::send;
 
 #[tokio::test]
 async fn every_kind_of_content_is_taken_and_priced() {
@@ -105,11 +106,24 @@ async fn what_meta_would_refuse_names_the_field() {
     office.close().await;
 }
 
+/// Stores a file as an officer's browser does; gives its id.
+async fn store(office: &Office, filename: &str, bytes: &'static [u8]) -> String {
+    let request = office
+        .http
+        .post(office.url("channel", &format!("/internal/media?filename={filename}")))
+        .header("x-internal-api-key", INTERNAL_KEY)
+        .header("content-type", "application/pdf")
+        .body(bytes);
+    let stored = send(request).await.success(201);
+    stored["media_id"].as_str().unwrap().to_owned()
+}
+
 #[tokio::test]
 async fn a_file_is_uploaded_once_sent_and_uploaded_again_when_meta_has_lost_it() {
     let office = Office::open_with(&[("WHATSAPP__RETRY_FIRST_MS", "20")]).await;
     let id = chat(&office, "berkas").await;
-    let missing = json!({"type": "media", "media_id": "0190b0a0-0000-7000-8000-000000000000", "kind": "document"});
+    let missing =
+        json!({"type": "media", "media_id": "0190b0a0-0000-7000-8000-000000000000", "kind": "document"});
     try_notify(&office, &id, missing).await.problem_with_field("content.media_id");
     office
         .fault(json!({"effect": {"graph_error": {"code": 131_053}}, "count": 1, "match": {"person": "berkas", "kind": "document"}}))
