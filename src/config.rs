@@ -16,6 +16,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use crate::whatsapp::outgoing::Content;
 pub use office::{Hours, Office};
 pub use report::report;
 pub use sources::{ConfigError, Overrides, Sources};
@@ -178,8 +179,39 @@ pub struct WhatsApp {
     pub graph_url: String,
     pub graph_version: String,
     pub send_per_s: u32,
+    pub pair_burst: u32,
+    pub pair_refill_ms: u64,
+    pub send_tries: i32,
+    pub retry_first_ms: u64,
+    pub circuit_pause_ms: u64,
+    pub spam_pause_ms: u64,
+    pub account_pause_ms: u64,
     pub call_timeout_ms: u64,
     pub max_webhook_bytes: usize,
+    pub window_template: WindowTemplate,
+}
+
+/// What goes in place of a message that the closed 24 h window kept back.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WindowTemplate {
+    /// Empty: nothing.
+    pub name: String,
+    pub language: String,
+    pub origins: Vec<String>,
+}
+
+impl WindowTemplate {
+    /// The message that it is.
+    pub fn content(&self) -> Content {
+        Content::Template {
+            name: self.name.clone(),
+            language: self.language.clone(),
+            parameters: Vec::new(),
+            header: None,
+            buttons: Vec::new(),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -326,11 +358,19 @@ fn validate(config: &Config) -> Result<Vec<String>, ConfigError> {
         ("media.retry_first_ms", config.media.retry_first_ms as usize),
         ("whatsapp.send_per_s", config.whatsapp.send_per_s as usize),
         ("whatsapp.call_timeout_ms", config.whatsapp.call_timeout_ms as usize),
+        ("whatsapp.pair_burst", config.whatsapp.pair_burst as usize),
+        ("whatsapp.pair_refill_ms", config.whatsapp.pair_refill_ms as usize),
+        ("whatsapp.send_tries", usize::try_from(config.whatsapp.send_tries).unwrap_or(0)),
+        ("whatsapp.retry_first_ms", config.whatsapp.retry_first_ms as usize),
+        ("whatsapp.circuit_pause_ms", config.whatsapp.circuit_pause_ms as usize),
+        ("whatsapp.spam_pause_ms", config.whatsapp.spam_pause_ms as usize),
+        ("whatsapp.account_pause_ms", config.whatsapp.account_pause_ms as usize),
     ] {
         if value == 0 {
             return Err(refuse(key, "must be at least 1"));
         }
     }
+    validate_window_template(&config.whatsapp.window_template)?;
     validate_media(&config.media, &mut warnings)?;
     if conversation.turn_attempts < 1 {
         return Err(refuse("conversation.turn_attempts", "must be at least 1"));
@@ -352,6 +392,21 @@ fn validate(config: &Config) -> Result<Vec<String>, ConfigError> {
         );
     }
     Ok(warnings)
+}
+
+fn validate_window_template(template: &WindowTemplate) -> Result<(), ConfigError> {
+    if let Some(unknown) =
+        template.origins.iter().find(|origin| !["bot", "officer", "notification"].contains(&origin.as_str()))
+    {
+        let why = format!("\"{unknown}\" is none of bot, officer, notification");
+        return Err(refuse("whatsapp.window_template.origins", why));
+    }
+    if template.name.is_empty() {
+        return Ok(());
+    }
+    let content = template.content();
+    garde::Validate::validate(&content)
+        .map_err(|report| refuse("whatsapp.window_template", report.to_string().trim().replace('\n', ", ")))
 }
 
 fn validate_media(media: &Media, warnings: &mut Vec<String>) -> Result<(), ConfigError> {
@@ -480,6 +535,12 @@ mod tests {
             (vec![("GOVCONNECT_BROKER__URL", "amqp://localhost")], "broker.url"),
             (vec![("GOVCONNECT_ENVIRONMENT", "production")], "whatsapp.app_secret"),
             (vec![("GOVCONNECT_CHANNEL__BIND", "nowhere")], "channel.bind"),
+            (vec![("GOVCONNECT_WHATSAPP__SEND_TRIES", "0")], "whatsapp.send_tries"),
+            (vec![("GOVCONNECT_WHATSAPP__WINDOW_TEMPLATE__NAME", "Buka Lagi")], "whatsapp.window_template"),
+            (
+                vec![("GOVCONNECT_WHATSAPP__WINDOW_TEMPLATE__ORIGINS", "bot,mayor")],
+                "whatsapp.window_template.origins",
+            ),
             (vec![("GOVCONNECT_MEDIA__STORE", "tape")], "media.store"),
             (vec![("GOVCONNECT_MEDIA__STORE", "s3")], "media.bucket"),
             (vec![("GOVCONNECT_MEDIA__BUCKET", "files")], "media.bucket"),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use prometheus::{
     Encoder, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder, histogram_opts, opts,
@@ -13,6 +15,17 @@ const SECONDS: [f64; 14] =
 
 /// Rows: from one message to a full transaction.
 const ROWS: [f64; 11] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 5000.0];
+/// What Meta counts messages as.
+const PRICE_CATEGORIES: [&str; 7] = [
+    "authentication",
+    "authentication_international",
+    "marketing",
+    "marketing_lite",
+    "referral_conversion",
+    "service",
+    "utility",
+];
+const PRICE_TYPES: [&str; 3] = ["regular", "free_customer_service", "free_entry_point"];
 
 /// All metrics of one node. Cheap to clone.
 #[derive(Clone)]
@@ -40,8 +53,26 @@ pub struct Metrics {
     pub active_conversations: IntGauge,
     /// Conversations parked for people to look at.
     pub parked_conversations: IntCounter,
-    /// Sends to Meta (`class`: sent, transient, …).
+    /// Calls that send a message (`class`: sent, or the class of the error as the facts name it).
     pub sends: IntCounterVec,
+    /// Sends whose outcome was not known when the call ended.
+    pub sends_ambiguous: IntCounter,
+    /// How these ended (`end`: status, repeated).
+    pub sends_ambiguous_ended: IntCounterVec,
+    /// Messages that Meta took (`kind`, `origin`).
+    pub messages_sent: IntCounterVec,
+    /// Messages by what Meta says they cost (`category`, `type`, `billable`).
+    messages_priced: IntCounterVec,
+    /// Messages that failed for good (`class`).
+    dead_letters: IntCounterVec,
+    /// Messages kept back by a closed window (`outcome`: refused, failed, template).
+    pub window_closed: IntCounterVec,
+    /// The office's numbers that have been used, by circuit (`state`).
+    pub numbers: IntGaugeVec,
+    /// Numbers that stopped sending until the operator acts (`class`).
+    pub number_alerts: IntCounterVec,
+    /// Messages that waited because their person had got so many just before.
+    pub pair_waits: IntCounter,
     /// Bot rows cancelled by a takeover.
     pub takeover_cancelled: IntCounter,
     /// Calls to the case actor (`call`; `outcome`: answered, refused, unavailable).
@@ -97,12 +128,40 @@ impl Metrics {
         let partitions_owned =
             IntGaugeVec::new(Opts::new("partitions_owned", "Partitions this node owns"), &[])?;
         registry.register(Box::new(partitions_owned.clone()))?;
+        let numbers =
+            IntGaugeVec::new(Opts::new("numbers", "Numbers by the state of their circuit"), &["state"])?;
+        registry.register(Box::new(numbers.clone()))?;
         let media_pending = IntGauge::new("media_pending", "Files that wait to be fetched from Meta")?;
         registry.register(Box::new(media_pending.clone()))?;
         let media_oldest_pending_seconds =
             Gauge::new("media_oldest_pending_seconds", "Age of the oldest file that waits to be fetched")?;
         registry.register(Box::new(media_oldest_pending_seconds.clone()))?;
         Ok(Metrics {
+            sends_ambiguous: single("sends_ambiguous_total", "Sends whose outcome was not known")?,
+            sends_ambiguous_ended: counters(
+                "sends_ambiguous_ended_total",
+                "How sends whose outcome was not known ended",
+                &["end"],
+            )?,
+            messages_sent: counters("messages_sent_total", "Messages that Meta took", &["kind", "origin"])?,
+            messages_priced: counters(
+                "messages_priced_total",
+                "Messages by what they cost",
+                &["category", "type", "billable"],
+            )?,
+            dead_letters: counters("dead_letters_total", "Messages that failed for good", &["class"])?,
+            window_closed: counters(
+                "window_closed_total",
+                "Messages kept back by a closed 24 h window",
+                &["outcome"],
+            )?,
+            numbers,
+            number_alerts: counters(
+                "number_alerts_total",
+                "Numbers that stopped sending until the operator acts",
+                &["class"],
+            )?,
+            pair_waits: single("pair_waits_total", "Messages that waited for the pace of their person")?,
             media_downloads: counters("media_downloads_total", "Attempts to fetch a file", &["outcome"])?,
             media_bytes: counters("media_bytes_total", "Bytes of files stored", &["direction"])?,
             media_download_seconds: histogram("media_download_seconds", "Time to fetch a file", &[])?,
@@ -140,6 +199,26 @@ impl Metrics {
     pub fn observe_http(&self, service: &str, method: &str, route: &str, status: u16, elapsed: Duration) {
         self.http_requests.with_label_values(&[service, method, route, &status.to_string()]).inc();
         self.http_seconds.with_label_values(&[service, route]).observe(elapsed.as_secs_f64());
+    }
+
+    /// One message that Meta has priced. Words that are not known count as `other`, so there are few of them.
+    pub fn count_price(&self, pricing: &Value) {
+        let word = |key: &str, known: &[&'static str]| match pricing[key].as_str() {
+            None => "unknown",
+            Some(word) => known.iter().find(|known| **known == word).copied().unwrap_or("other"),
+        };
+        let billable = match pricing["billable"].as_bool() {
+            Some(true) => "true",
+            Some(false) => "false",
+            None => "unknown",
+        };
+        let category = word("category", &PRICE_CATEGORIES);
+        self.messages_priced.with_label_values(&[category, word("type", &PRICE_TYPES), billable]).inc();
+    }
+
+    /// One message that failed for good, by the class of its error.
+    pub fn count_dead_letter(&self, error: &Value) {
+        self.dead_letters.with_label_values(&[error["class"].as_str().unwrap_or("unknown")]).inc();
     }
 
     /// The text that Prometheus reads.

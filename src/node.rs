@@ -24,11 +24,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::actors::channel::{ChannelContext, ChannelSettings, Lease, Partitions};
+use crate::actors::channel::{ChannelContext, ChannelSettings, Lease, Partitions, Sending};
 use crate::actors::clients::{AiClient, CaseClient};
 use crate::actors::media::{Drain as DrainMedia, Media, Wake as FetchMedia};
 use crate::actors::partition::{Drain, Partition};
 use crate::actors::sender::Sender;
+use crate::actors::sender::numbers::{Numbers, Pace};
 use crate::actors::supervision::Vital;
 use crate::actors::{ai as ai_actor, case, intake, ledger, merging, supervision};
 use crate::admin_command;
@@ -160,6 +161,7 @@ impl Node {
 
         let ai = AiService::new(pool.clone(), Duration::from_millis(config.ai.turn_deadline_ms));
         let (vital, vital_ended) = Vital::new();
+        let numbers = Numbers::new(Pace::from(&config.whatsapp), clock.clone(), metrics.clone());
         let beginning = Beginning {
             config,
             clock: &clock,
@@ -172,8 +174,9 @@ impl Node {
         let graph_url = graph_url(config, simulator.as_ref())?;
         let arbiters = supervision::arbiters()?;
         let home = arbiters.first().context("no arbiter")?;
-        let partitions = start_actors(&beginning, &epochs, &lease, &graph_url, &arbiters).await?;
         let (media, library) = media::start(&beginning, id, &graph_url, home).await?;
+        let sending = Sending::new(&config.whatsapp, numbers.clone(), Arc::new(library.clone()))?;
+        let partitions = start_actors(&beginning, &epochs, &lease, sending, &graph_url, &arbiters).await?;
         let (intake, queue) =
             intake::queue(config.intake.queue, config.intake.max_batch_rows, metrics.clone());
         let writer = {
@@ -211,6 +214,7 @@ impl Node {
             ai: &ai,
             intake,
             partitions: &partitions,
+            numbers: &numbers,
             media: &library,
             draining: &draining,
         };
@@ -326,6 +330,7 @@ async fn start_actors(
     beginning: &Beginning<'_>,
     epochs: &HashMap<PartitionId, Epoch>,
     lease: &Lease,
+    sending: Sending,
     graph_url: &str,
     arbiters: &[ArbiterHandle],
 ) -> anyhow::Result<Partitions> {
@@ -340,9 +345,10 @@ async fn start_actors(
         Duration::from_millis(config.whatsapp.call_timeout_ms),
     )?;
     let sender = {
-        let (per_second, sender_metrics) = (config.whatsapp.send_per_s, metrics.clone());
+        let (numbers, patience, sender_metrics) =
+            (sending.numbers.clone(), sending.patience, metrics.clone());
         supervision::spawn_on(home, "sender", metrics, vital, move || {
-            Sender::new(client, per_second, sender_metrics)
+            Sender::new(client, numbers, patience, sender_metrics)
         })
         .await
         .ok_or_else(gone)?
@@ -378,6 +384,7 @@ async fn start_actors(
         ai: AiClient::local(ai),
         case: CaseClient::local(case),
         sender,
+        sending,
         lease: lease.clone(),
     });
     let mut addresses = Vec::new();

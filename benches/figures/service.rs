@@ -11,12 +11,13 @@ use anyhow::Context as _;
 use secrecy::SecretString;
 use sqlx::PgPool;
 
-use govconnect::actors::channel::{ChannelContext, ChannelSettings, Lease, Partitions};
+use govconnect::actors::channel::{ChannelContext, ChannelSettings, Lease, Partitions, Sending};
 use govconnect::actors::clients::{AiClient, CaseClient};
 use govconnect::actors::ledger::{self, Ledger};
 use govconnect::actors::media::MediaLibrary;
 use govconnect::actors::partition::Partition;
 use govconnect::actors::sender::Sender;
+use govconnect::actors::sender::numbers::{Numbers, Pace};
 use govconnect::actors::{ai, case, intake, supervision};
 use govconnect::ai::service::AiService;
 use govconnect::clock::Clock;
@@ -44,16 +45,14 @@ use crate::load::APP_SECRET;
 /// The partitions hold no lease: a wake-up reaches them and ends there, so that turns take nothing from the intake.
 pub async fn start(config: &Config, pool: &PgPool) -> anyhow::Result<Listening> {
     let metrics = Metrics::new()?;
-    let partitions = partitions_at_rest(config, pool, &metrics).await?;
+    let (numbers, media) = (numbers(config, &metrics), media(pool, &metrics)?);
+    let sending = Sending::new(&config.whatsapp, numbers.clone(), Arc::new(media.clone()))?;
+    let partitions = partitions_at_rest(config, pool, &metrics, sending).await?;
     let (intake, queue) = intake::queue(config.intake.queue, config.intake.max_batch_rows, metrics.clone());
     let wake = partitions.clone();
     tokio::spawn(intake::run(queue, pool.clone(), metrics.clone(), move |outcome| {
         wake.wake_all(&outcome.wake, "hint")
     }));
-    // No webhook of the figures carries a file.
-    let folder = std::env::temp_dir().join("govconnect-figures");
-    let storage = MediaStorage::local(&folder.join("media"))?;
-    let spool = SpoolFolder::open(&folder.join("spool"))?;
     let service = channel::service(ChannelState {
         pool: pool.clone(),
         verifier: verifier(),
@@ -61,7 +60,8 @@ pub async fn start(config: &Config, pool: &PgPool) -> anyhow::Result<Listening> 
         max_webhook_bytes: config.whatsapp.max_webhook_bytes,
         intake,
         partitions,
-        media: MediaLibrary::new(pool.clone(), storage, spool, metrics.clone()),
+        numbers,
+        media,
     });
     serve(service, pool, metrics)
 }
@@ -130,12 +130,17 @@ fn serve(service: Service, pool: &PgPool, metrics: Metrics) -> anyhow::Result<Li
 }
 
 /// Partitions without a lease: a wake-up reaches them and ends there.
-async fn partitions_at_rest(config: &Config, pool: &PgPool, metrics: &Metrics) -> anyhow::Result<Partitions> {
+async fn partitions_at_rest(
+    config: &Config,
+    pool: &PgPool,
+    metrics: &Metrics,
+    sending: Sending,
+) -> anyhow::Result<Partitions> {
     let lease = Lease::acquired(Instant::now());
     lease.lose();
     // Nobody asks it anything: no conversation is made.
     let (ledger, _) = ledger::queues();
-    partitions(config, pool, metrics, ledger, lease).await
+    partitions(config, pool, metrics, sending, ledger, lease).await
 }
 
 /// Partitions that wake conversations, which ask `ledger`.
@@ -147,13 +152,28 @@ pub async fn partitions_awake(
 ) -> anyhow::Result<Partitions> {
     // Far ahead, so that it outlasts the measurement.
     let lease = Lease::acquired(Instant::now() + Duration::from_secs(3600));
-    partitions(config, pool, metrics, ledger, lease).await
+    let (numbers, media) = (numbers(config, metrics), media(pool, metrics)?);
+    let sending = Sending::new(&config.whatsapp, numbers, Arc::new(media))?;
+    partitions(config, pool, metrics, sending, ledger, lease).await
+}
+
+fn numbers(config: &Config, metrics: &Metrics) -> Numbers {
+    Numbers::new(Pace::from(&config.whatsapp), Clock::system(), metrics.clone())
+}
+
+/// No message of the figures carries a file.
+fn media(pool: &PgPool, metrics: &Metrics) -> anyhow::Result<MediaLibrary> {
+    let folder = std::env::temp_dir().join("govconnect-figures");
+    let storage = MediaStorage::local(&folder.join("media"))?;
+    let spool = SpoolFolder::open(&folder.join("spool"))?;
+    Ok(MediaLibrary::new(pool.clone(), storage, spool, metrics.clone()))
 }
 
 async fn partitions(
     config: &Config,
     pool: &PgPool,
     metrics: &Metrics,
+    sending: Sending,
     ledger: Ledger,
     lease: Lease,
 ) -> anyhow::Result<Partitions> {
@@ -167,8 +187,9 @@ async fn partitions(
     // Nothing is ever sent: no turn runs.
     let client = GraphClient::new("http://localhost:9", "v23.0", SecretString::from("unused"), call_timeout)?;
     let sender_metrics = metrics.clone();
+    let (numbers, patience) = (sending.numbers.clone(), sending.patience);
     let sender = supervision::spawn_on(home, "sender", metrics, &vital, move || {
-        Sender::new(client, 80, sender_metrics)
+        Sender::new(client, numbers, patience, sender_metrics)
     })
     .await
     .context(gone)?;
@@ -195,6 +216,7 @@ async fn partitions(
         ai: AiClient::local(ai),
         case: CaseClient::local(case),
         sender,
+        sending,
         lease,
     });
     let mut addresses = Vec::new();

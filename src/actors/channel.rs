@@ -12,6 +12,9 @@ use super::clients::{AiClient, CaseClient};
 use super::ledger::Ledger;
 use super::partition::{Partition, Wake};
 use super::sender::Sender;
+use super::sender::media::MediaBytes;
+use super::sender::numbers::Numbers;
+use super::sender::settle::Patience;
 use super::supervision;
 use crate::clock::Clock;
 use crate::config;
@@ -19,6 +22,7 @@ use crate::dialogue::batching::Timing;
 use crate::dialogue::turn::OfficeVoice;
 use crate::ids::{ConversationId, PARTITIONS, PartitionId};
 use crate::metrics::Metrics;
+use crate::store::channel::aftermath::{Replacement, Rules};
 use crate::store::channel::leases;
 
 /// Everything a conversation's actor works with. Shared by all of a node's.
@@ -32,7 +36,47 @@ pub struct ChannelContext {
     pub ai: AiClient,
     pub case: CaseClient,
     pub sender: Addr<Sender>,
+    pub sending: Sending,
     pub lease: Lease,
+}
+
+/// What a conversation's outbox lane works with beside the sender.
+pub struct Sending {
+    pub numbers: Numbers,
+    pub patience: Patience,
+    /// What follows a failure.
+    pub rules: Rules,
+    /// Where files to be sent come from.
+    pub media: Arc<dyn MediaBytes>,
+}
+
+impl Sending {
+    /// By the settings.
+    ///
+    /// # Errors
+    /// Never in practice: a template of texts can always be written as JSON.
+    pub fn new(
+        settings: &config::WhatsApp,
+        numbers: Numbers,
+        media: Arc<dyn MediaBytes>,
+    ) -> serde_json::Result<Self> {
+        let patience =
+            Patience { tries: settings.send_tries, first: Duration::from_millis(settings.retry_first_ms) };
+        let template = &settings.window_template;
+        let replacement = match template.name.is_empty() {
+            true => None,
+            false => {
+                let content = template.content();
+                Some(Replacement {
+                    text: content.shown_text().to_owned(),
+                    content: serde_json::to_value(&content)?,
+                    origins: template.origins.clone(),
+                })
+            }
+        };
+        let rules = Rules { tries: patience.tries, first_pause: patience.first, replacement };
+        Ok(Sending { numbers, patience, rules, media })
+    }
 }
 
 /// The part of the settings that conversations need, in their own types.

@@ -200,7 +200,7 @@ impl ConversationActor {
         self.conversation = Some(Box::new(conversation));
         self.more_open = more || !calls.is_empty();
         if sendable {
-            self.deliver(context);
+            self.deliver_if_any(context);
         }
         // Decided even when a wake-up came during the look: wake-ups faster than looks must not keep it from ever acting.
         if !self.stopping {

@@ -146,6 +146,9 @@ fn count(metrics: &Metrics, outcome: &IntakeOutcome) {
         metrics.intake_rows.with_label_values(&[kind]).inc_by(rows as u64);
     }
     metrics.takeover_cancelled.inc_by(outcome.cancelled);
+    metrics.sends_ambiguous_ended.with_label_values(&["status"]).inc_by(outcome.reconciled as u64);
+    outcome.priced.iter().for_each(|pricing| metrics.count_price(pricing));
+    outcome.dead_letters.iter().for_each(|error| metrics.count_dead_letter(error));
 }
 
 /// Writes a batch; when the database refuses the data, halves it until the bad row stands alone, and parks that one
@@ -175,6 +178,9 @@ fn write_or_split(pool: &PgPool, batch: IntakeBatch) -> BoxFuture<'_, Result<Int
         outcome.parked += other.parked;
         outcome.media += other.media;
         outcome.wake.extend(other.wake);
+        outcome.priced.extend(other.priced);
+        outcome.reconciled += other.reconciled;
+        outcome.dead_letters.extend(other.dead_letters);
         Ok(outcome)
     })
 }

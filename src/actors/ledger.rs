@@ -114,6 +114,11 @@ impl Drop for WayBack {
 }
 
 impl ClaimedRow {
+    /// What was claimed.
+    pub fn claimed(&self) -> &Claimed {
+        &self.claimed
+    }
+
     fn new(claimed: Claimed, asked: Instant, queue: mpsc::UnboundedSender<Unused>) -> Self {
         let unused = Unused { message_id: claimed.message_id, attempt: claimed.attempts, done: None };
         ClaimedRow { claimed, asked, way_back: WayBack { unused: Some(unused), queue } }

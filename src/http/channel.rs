@@ -1,8 +1,10 @@
 //! The channel service, port 3001: the webhook, and the internal API of messages, conversations and takeover.
 
 mod conversations;
+mod dead_letters;
 mod media;
 mod messages;
+mod numbers;
 mod parked_updates;
 mod people;
 mod takeover;
@@ -26,6 +28,7 @@ use super::problem::Problem;
 use crate::actors::channel::Partitions;
 use crate::actors::intake::Intake;
 use crate::actors::media::MediaLibrary;
+use crate::actors::sender::numbers::Numbers;
 use crate::ids::ConversationId;
 use crate::store::channel::listing;
 use crate::store::page::Cursor;
@@ -40,6 +43,7 @@ pub struct ChannelState {
     pub max_webhook_bytes: usize,
     pub intake: Intake,
     pub partitions: Partitions,
+    pub numbers: Numbers,
     pub media: MediaLibrary,
 }
 
@@ -59,6 +63,10 @@ fn routes(config: &mut ServiceConfig<'_>) {
             .wrap(from_fn(require_internal_key))
             .service(messages::send_message)
             .service(messages::list_messages)
+            .service(dead_letters::list_dead_letters)
+            .service(dead_letters::retry_message)
+            .service(numbers::list_numbers)
+            .service(numbers::resume_number)
             .service(media::get_media)
             .service(media::upload_media)
             .service(conversations::list_conversations)
@@ -92,6 +100,18 @@ async fn find_conversation(pool: &PgPool, id: &str) -> Result<ConversationId, Pr
         _ => Err(Problem::conflict("several numbers of the office know this person; name the conversation")
             .kind("several-conversations")
             .with("candidates", candidates.iter().map(ToString::to_string).collect::<Vec<_>>())),
+    }
+}
+
+/// The refusal of what only an open window allows.
+fn window_closed(closed_at: Option<Timestamp>) -> Problem {
+    let problem = Problem::conflict(
+        "the 24 h window is closed: until the citizen writes again only a template may be sent",
+    )
+    .kind("window-closed");
+    match closed_at {
+        Some(at) => problem.with("closed_at", at.to_string()),
+        None => problem,
     }
 }
 

@@ -11,6 +11,7 @@ use sqlx::PgPool;
 use crate::actors::channel::Partitions;
 use crate::actors::intake::Intake;
 use crate::actors::media::MediaLibrary;
+use crate::actors::sender::numbers::Numbers;
 use crate::ai::service::AiService;
 use crate::clock::Clock;
 use crate::config::secrets::Secrets;
@@ -39,6 +40,7 @@ pub(super) struct Parts<'a> {
     pub ai: &'a AiService,
     pub intake: Intake,
     pub partitions: &'a Partitions,
+    pub numbers: &'a Numbers,
     pub media: &'a MediaLibrary,
     pub draining: &'a Arc<AtomicBool>,
 }
@@ -91,6 +93,7 @@ fn service(role: Role, parts: &Parts<'_>, up: &[Listening]) -> anyhow::Result<Se
             max_webhook_bytes: config.whatsapp.max_webhook_bytes,
             intake: parts.intake.clone(),
             partitions: parts.partitions.clone(),
+            numbers: parts.numbers.clone(),
             media: parts.media.clone(),
         }),
         Role::Case => case::service(case::CaseState {

@@ -56,6 +56,38 @@ impl ErrorClass {
     }
 }
 
+/// Outside the 24 h window only templates may be sent.
+pub const WINDOW_CLOSED: i64 = 131_047;
+/// This message may not go to a business-scoped id.
+pub const BSUID_REFUSED: i64 = 131_062;
+
+/// Why a message that was taken failed later, from the `errors` of its status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusFailure {
+    pub class: ErrorClass,
+    pub code: i64,
+    pub title: String,
+}
+
+impl StatusFailure {
+    /// Reads the first error; one without a code is taken for a wrong message, so it is never repeated.
+    pub fn from_errors(errors: Option<&Value>) -> Self {
+        let first = errors.and_then(|errors| errors.get(0));
+        let code = first.and_then(|error| error.get("code")).and_then(Value::as_i64).unwrap_or(-1);
+        let title = first.map(title_of).filter(|title| !title.is_empty());
+        StatusFailure {
+            class: ErrorClass::of(code, 200),
+            code,
+            title: title.unwrap_or_else(|| "failed without a reason".into()),
+        }
+    }
+
+    /// As stored with the message; holds no personal data.
+    pub fn to_json(&self) -> Value {
+        json!({"code": self.code, "class": self.class.to_string(), "title": self.title})
+    }
+}
+
 /// Why a call to the Graph API brought no message id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
@@ -102,7 +134,17 @@ impl CallError {
             CallError::Refused { class, code, title, .. } => {
                 json!({"code": code, "class": class.to_string(), "title": title})
             }
-            other => json!({"title": other.to_string()}),
+            other => json!({"class": other.class_name(), "title": other.to_string()}),
+        }
+    }
+
+    /// The class by name, for metrics and lists.
+    pub fn class_name(&self) -> &'static str {
+        match self {
+            CallError::Refused { class, .. } => class.into(),
+            CallError::NotSent => "not_reached",
+            CallError::Ambiguous => "ambiguous",
+            CallError::Unbuildable(_) => ErrorClass::MessageWrong.into(),
         }
     }
 }
@@ -147,6 +189,20 @@ mod tests {
         assert_eq!(ErrorClass::of(999_999, 500), Transient);
         assert_eq!(ErrorClass::of(999_999, 429), AccountSlower);
         assert_eq!(ErrorClass::of(999_999, 400), MessageWrong);
+    }
+
+    #[test]
+    fn a_failed_status_is_classed_by_its_first_error() {
+        let failure =
+            StatusFailure::from_errors(Some(&json!([{"code": 131_026, "title": "Message undeliverable"}])));
+        assert_eq!((failure.class, failure.code), (ErrorClass::Unreachable, 131_026));
+        assert_eq!(
+            failure.to_json(),
+            json!({"code": 131_026, "class": "unreachable", "title": "Message undeliverable"})
+        );
+        for nothing in [None, Some(json!([])), Some(json!({})), Some(json!([{"title": "x"}]))] {
+            assert_eq!(StatusFailure::from_errors(nothing.as_ref()).class, ErrorClass::MessageWrong);
+        }
     }
 
     #[test]

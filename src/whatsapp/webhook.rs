@@ -97,6 +97,10 @@ pub struct StatusUpdate {
     /// Our own message id, echoed from the send.
     pub our_id: Option<uuid::Uuid>,
     pub errors: Option<Value>,
+    /// `billable`, `category`, `type`, `pricing_model`.
+    pub pricing: Option<Value>,
+    /// Meta's conversation that the message is counted in.
+    pub conversation: Option<Value>,
 }
 
 /// Which piece of a body something is; enough to read it again later.

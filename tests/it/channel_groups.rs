@@ -280,6 +280,9 @@ fn status(wamid: &str, status: &str) -> IncomingStatus {
         at: Timestamp::from_second(1_767_225_601).unwrap(),
         our_id: None,
         errors: None,
+        owed: None,
+        pricing: None,
+        wa_conversation: None,
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use govconnect::ids::{ConversationId, Epoch, MessageId};
+use govconnect::store::channel::aftermath::{self, Aftermath, Outcome};
 use govconnect::store::channel::conversation::{self, Committed, Load, Loaded, NewOutbound, TurnCommit};
 use govconnect::store::channel::intake::{self, IncomingMessage, IntakeBatch, Names};
 use govconnect::store::channel::outbox::{self, Claim};
@@ -274,6 +275,9 @@ async fn a_status_with_our_id_settles_a_send_whose_answer_was_lost() {
         at: Timestamp::from_second(1_767_225_601).unwrap(),
         our_id,
         errors: None,
+        owed: None,
+        pricing: None,
+        wa_conversation: None,
     };
     let batch = IntakeBatch {
         statuses: vec![status("delivered", Some(row.0)), status("sent", Some(row.0))],
@@ -298,11 +302,98 @@ async fn a_status_that_comes_before_the_send_was_recorded_is_not_lost() {
         at: Timestamp::from_second(1_767_225_601).unwrap(),
         our_id: None,
         errors: None,
+        owed: None,
+        pricing: None,
+        wa_conversation: None,
     };
     intake::write(pool, &IntakeBatch { statuses: vec![early], ..IntakeBatch::default() }).await.unwrap();
     outbox::mark_sent(pool, row, "wamid.early").await.unwrap();
     assert_eq!(status_of(pool, row).await, "read");
     assert_eq!(count(pool, "SELECT count(*) FROM gc_channel.early_statuses").await, 0);
+}
+
+fn rules() -> aftermath::Rules {
+    aftermath::Rules { tries: 6, first_pause: Duration::ZERO, replacement: None }
+}
+
+async fn failed_row(pool: &PgPool, id: ConversationId, owed: Aftermath) -> MessageId {
+    let loaded = load(pool, id, 1).await.unwrap();
+    conversation::commit_turn(pool, &turn(&loaded, 1)).await.unwrap();
+    let row = claimed(pool, id, 1).await.unwrap();
+    let error = json!({"code": 131_062, "class": "unreachable", "title": "refused"});
+    outbox::mark_failed(pool, row, &error, Some(owed)).await.unwrap();
+    row
+}
+
+#[tokio::test]
+async fn what_a_bsuid_refused_goes_to_the_phone_number_once_there_is_one_or_marks_the_person() {
+    let database = TestDatabase::create().await;
+    let pool = &database.pool;
+    let id = take_in(pool, vec![message("1", None, Some("ID.a"))]).await.wake.first().unwrap().1;
+    let row = failed_row(pool, id, Aftermath::OtherAddress).await;
+    let followed = aftermath::resolve(pool, id, Epoch(1), &rules()).await.unwrap();
+    assert_eq!((followed[0].message_id, followed[0].outcome), (row, Outcome::Final));
+    let marked = "SELECT count(*) FROM gc_channel.user_profiles WHERE unreachable ->> 'code' = '131062'";
+    assert_eq!(count(pool, marked).await, 1);
+    assert_eq!(aftermath::resolve(pool, id, Epoch(1), &rules()).await.unwrap(), [], "done once");
+
+    take_in(pool, vec![message("2", Some("6281"), Some("ID.a"))]).await;
+    let row = failed_row(pool, id, Aftermath::OtherAddress).await;
+    let followed = aftermath::resolve(pool, id, Epoch(1), &rules()).await.unwrap();
+    assert_eq!((followed[0].message_id, followed[0].outcome), (row, Outcome::Again));
+    assert_eq!(claimed(pool, id, 1).await, Some(row));
+}
+
+#[tokio::test]
+async fn what_is_owed_for_a_failure_is_found_by_the_sweep_and_done_by_the_owner_alone() {
+    let database = TestDatabase::create().await;
+    let pool = &database.pool;
+    let id = conversation(pool).await;
+    let row = failed_row(pool, id, Aftermath::Retry).await;
+    let all: Vec<_> = govconnect::ids::PartitionId::all().collect();
+    assert_eq!(sweep::pending(pool, &all, 10).await.unwrap().len(), 1);
+    load(pool, id, 2).await.unwrap();
+    assert_eq!(aftermath::resolve(pool, id, Epoch(1), &rules()).await.unwrap(), [], "fenced");
+    // After a takeover nothing of the bot's is repeated.
+    takeover::start(pool, &start_of(id)).await.unwrap();
+    let followed = aftermath::resolve(pool, id, Epoch(2), &rules()).await.unwrap();
+    assert_eq!((followed[0].message_id, followed[0].outcome), (row, Outcome::Final));
+    assert_eq!(status_of(pool, row).await, "failed");
+}
+
+#[tokio::test]
+async fn a_status_of_an_attempt_that_was_made_again_says_nothing_about_the_new_one() {
+    let database = TestDatabase::create().await;
+    let pool = &database.pool;
+    let id = conversation(pool).await;
+    let loaded = load(pool, id, 1).await.unwrap();
+    conversation::commit_turn(pool, &turn(&loaded, 1)).await.unwrap();
+    let row = claimed(pool, id, 1).await.unwrap();
+    outbox::mark_sent(pool, row, "wamid.first").await.unwrap();
+    let failed = |wamid: &str| IncomingStatus {
+        wamid: wamid.into(),
+        status: "failed".into(),
+        at: Timestamp::from_second(1_767_225_601).unwrap(),
+        our_id: Some(row.0),
+        errors: Some(json!({"code": 131_000, "class": "transient", "title": "stumbled"})),
+        owed: Some(Aftermath::Retry),
+        pricing: None,
+        wa_conversation: None,
+    };
+    let tell = async |status: IncomingStatus| {
+        intake::write(pool, &IntakeBatch { statuses: vec![status], ..IntakeBatch::default() }).await.unwrap()
+    };
+    let events = "SELECT count(*) FROM gc_channel.event_outbox WHERE body ->> 'status' = 'failed'";
+    assert_eq!(tell(failed("wamid.first")).await.wake.len(), 1);
+    let followed = aftermath::resolve(pool, id, Epoch(1), &rules()).await.unwrap();
+    assert_eq!(followed[0].outcome, Outcome::Again);
+    assert_eq!(count(pool, events).await, 0, "nobody is told of what is being put right");
+    tell(failed("wamid.first")).await;
+    assert_eq!(status_of(pool, row).await, "queued", "Meta told it twice");
+    assert_eq!(claimed(pool, id, 1).await, Some(row));
+    outbox::mark_sent(pool, row, "wamid.second").await.unwrap();
+    tell(failed("wamid.first")).await;
+    assert_eq!(status_of(pool, row).await, "sent");
 }
 
 #[tokio::test]

@@ -2,11 +2,15 @@
 
 use std::ops::Range;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures::TryStreamExt;
+use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use sqlx::PgPool;
+use uuid::Uuid;
 
 use super::fetch::{self, Trouble};
+use crate::actors::sender::media::{MediaBytes, MediaError};
 use crate::ids::MediaId;
 use crate::media::sniff::Refusal;
 use crate::media::spool::{SpoolFolder, SpoolWriter};
@@ -15,6 +19,7 @@ use crate::media::{Kind, PrepareError, prepare};
 use crate::metrics::Metrics;
 use crate::store::StoreError;
 use crate::store::channel::media::{self as store, MediaRow, StoredFile};
+use crate::whatsapp::client::File;
 
 /// Stored files, by our id of them. Cheap to clone.
 #[derive(Clone)]
@@ -85,6 +90,28 @@ impl OpenMedia {
         range: Option<Range<u64>>,
     ) -> Result<BoxStream<'static, Result<Bytes, StorageError>>, StorageError> {
         self.storage.read(&self.key, range).await
+    }
+}
+
+impl MediaBytes for MediaLibrary {
+    fn read(&self, media_id: Uuid) -> BoxFuture<'_, Result<File, MediaError>> {
+        Box::pin(async move {
+            let file = self.open(MediaId(media_id)).await.map_err(|error| match error {
+                OpenError::Unknown | OpenError::GivenUp { .. } => MediaError::Missing,
+                _ => MediaError::Unavailable,
+            })?;
+            let unavailable = |error: StorageError| {
+                tracing::warn!(media.id = %media_id, %error, "a file to be sent cannot be read");
+                MediaError::Unavailable
+            };
+            let mut parts = file.read(None).await.map_err(unavailable)?;
+            let mut bytes = BytesMut::with_capacity(usize::try_from(file.size).unwrap_or(0));
+            while let Some(part) = parts.try_next().await.map_err(unavailable)? {
+                bytes.extend_from_slice(&part);
+            }
+            let filename = file.filename.unwrap_or(file.kind);
+            Ok(File { bytes: bytes.freeze(), mime_type: file.mime_type, filename })
+        })
     }
 }
 

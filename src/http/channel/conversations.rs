@@ -4,6 +4,7 @@ use actix_web::{HttpResponse, get, post, web};
 use garde::Validate;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -57,6 +58,8 @@ pub(super) struct ConversationItem {
     #[schema(value_type = Option<String>, format = DateTime)]
     waiting_since: Option<Timestamp>,
     waiting_reason: Option<String>,
+    /// Meta's last word that the person cannot be reached (code, title, at), unless they wrote since.
+    unreachable: Option<Value>,
 }
 
 /// A page of conversations, the latest active first.
@@ -97,6 +100,7 @@ pub(super) async fn list_conversations(
             parked: row.parked_reason,
             waiting_since: row.waiting_since,
             waiting_reason: row.waiting_reason,
+            unreachable: row.unreachable,
         })
         .collect();
     Ok(HttpResponse::Ok().json(ConversationsPage { items, next_cursor }))

@@ -9,16 +9,19 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{ChannelState, cursor_id, encode, find_conversation};
+use super::{ChannelState, cursor_id, encode, find_conversation, window_closed};
 use crate::http::extract::{ApiJson, ApiQuery};
 use crate::http::problem::Problem;
 use crate::ids::{ConversationId, MediaId, MessageId};
+use crate::metrics::Metrics;
 use crate::store::channel::conversation::NewOutbound;
 use crate::store::channel::listing;
 use crate::store::channel::media::{self, MediaRow};
-use crate::store::channel::outbox::{QueueError, QueuedByOthers, queue};
+use crate::store::channel::outbox::{QueueError, QueuedByOthers, queue, reference};
 use crate::store::text::storable;
 use crate::whatsapp::outgoing::Content;
+
+const NO_REFERENCE: &str = "is no message of this conversation that WhatsApp knows";
 
 /// Who lets a message be sent.
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
@@ -50,6 +53,10 @@ pub(super) struct SendRequest {
     admin_id: Option<String>,
     #[garde(dive)]
     content: Content,
+    /// The message of this conversation that is quoted: our id, or its `wamid`.
+    #[garde(length(min = 1, max = 512))]
+    #[serde(default)]
+    reply_to: Option<String>,
 }
 
 /// It is queued and will be sent in order.
@@ -63,15 +70,16 @@ pub(super) struct SendAnswer {
 #[utoipa::path(security(("internal_api_key" = [])), request_body = SendRequest, responses(
     (status = 202, description = "queued", body = SendAnswer),
     (status = 404, description = "no such conversation", body = Problem, content_type = "application/problem+json"),
-    (status = 409, description = "the officer does not hold the conversation", body = Problem, content_type = "application/problem+json"),
+    (status = 409, description = "the officer does not hold the conversation, or its 24 h window is closed", body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "a field cannot be accepted", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/messages/send")]
 pub(super) async fn send_message(
     state: web::Data<ChannelState>,
+    metrics: web::Data<Metrics>,
     request: ApiJson<SendRequest>,
 ) -> Result<HttpResponse, Problem> {
-    let request = request.0;
+    let mut request = request.0;
     let conversation = match (request.conversation_id, &request.wa_user_id) {
         (Some(id), None) => find_conversation(&state.pool, &id.to_string()).await?,
         (None, Some(wa_user_id)) => find_conversation(&state.pool, wa_user_id).await?,
@@ -84,6 +92,15 @@ pub(super) async fn send_message(
         (Origin::Officer, Some(_)) => "officer",
         (Origin::Notification, _) => "notification",
     };
+    if let Content::Reaction { message_id, .. } = &mut request.content {
+        if request.reply_to.is_some() {
+            return Err(Problem::field("reply_to", "a reaction names its message itself"));
+        }
+        *message_id = reference(&state.pool, conversation, message_id)
+            .await?
+            .ok_or_else(|| Problem::field("content.message_id", NO_REFERENCE))?;
+    }
+    let needs_window = request.content.needs_window();
     let mut parts = Vec::new();
     for part in request.content.within_limits() {
         let content =
@@ -98,8 +115,19 @@ pub(super) async fn send_message(
     let Some(first) = parts.first().map(|part| part.message_id) else {
         return Err(Problem::field("content.text", "has nothing to send"));
     };
-    let queued = QueuedByOthers { conversation_id: conversation, origin, author: request.admin_id, parts };
-    queue(&state.pool, &queued).await?;
+    let queued = QueuedByOthers {
+        conversation_id: conversation,
+        origin,
+        author: request.admin_id,
+        reply_to: request.reply_to,
+        needs_window,
+        parts,
+    };
+    queue(&state.pool, &queued).await.inspect_err(|error| {
+        if matches!(error, QueueError::WindowClosed { .. }) {
+            metrics.window_closed.with_label_values(&["refused"]).inc();
+        }
+    })?;
     state.partitions.wake(conversation, "hint");
     Ok(HttpResponse::Accepted().json(SendAnswer { message_id: first }))
 }
@@ -125,6 +153,11 @@ impl From<QueueError> for Problem {
                     .kind("not-holder")
                     .with("holder", holder)
             }
+            QueueError::WindowClosed { closed_at } => window_closed(closed_at),
+            QueueError::UnknownMedia => {
+                Problem::field("content.media_id", "is no uploaded file that waits to be sent")
+            }
+            QueueError::UnknownReference => Problem::field("reply_to", NO_REFERENCE),
             QueueError::Store(error) => error.into(),
         }
     }
@@ -190,7 +223,19 @@ pub(super) struct MessageItem {
     status: Option<String>,
     /// The officer who wrote it.
     author: Option<String>,
+    /// Why it failed, or why the last attempt did: code, class, title.
     error: Option<Value>,
+    /// Calls made for it so far; of outbound messages.
+    attempts: i32,
+    /// When it is tried again; of outbound messages that wait.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    next_attempt_at: Option<Timestamp>,
+    /// The message in whose place this template went, because the 24 h window had closed.
+    replaces: Option<MessageId>,
+    /// What it costs, as Meta says: billable, category, type, pricing_model.
+    pricing: Option<Value>,
+    /// Meta's conversation that it is counted in.
+    wa_conversation: Option<Value>,
     #[schema(value_type = String, format = DateTime)]
     timestamp: Timestamp,
     wamid: Option<String>,
@@ -254,7 +299,7 @@ pub(super) async fn list_messages(
         .into_iter()
         .map(|row| MessageItem {
             media: files.remove(&row.message_id).map(MediaItem::from),
-            reply_to: told(&row.content, "/context/id"),
+            reply_to: row.reply_to.or_else(|| told(&row.content, "/context/id")),
             reacts_to: told(&row.content, "/reaction/message_id"),
             changes: told(&row.content, "/edit/original_message_id")
                 .or_else(|| told(&row.content, "/revoke/original_message_id")),
@@ -272,6 +317,11 @@ pub(super) async fn list_messages(
             status: row.status,
             author: row.author,
             error: row.error,
+            attempts: row.attempts,
+            next_attempt_at: row.next_attempt_at,
+            replaces: row.replaces,
+            pricing: row.pricing,
+            wa_conversation: row.wa_conversation,
             timestamp: row.sent_at,
             wamid: row.wamid,
             processed_at: row.processed_at,

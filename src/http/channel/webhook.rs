@@ -8,14 +8,16 @@ use subtle::ConstantTimeEq;
 use utoipa::IntoParams;
 
 use super::ChannelState;
+use crate::actors::sender::settle::aftermath_of_status;
 use crate::http::extract::read_body;
 use crate::http::problem::Problem;
 use crate::store::channel::intake::{
     IdentityChange, IncomingEcho, IncomingMessage, IntakeBatch, Names, ParkedUpdate,
 };
 use crate::store::channel::statuses::IncomingStatus;
+use crate::whatsapp::errors::StatusFailure;
 use crate::whatsapp::signature;
-use crate::whatsapp::webhook::{self, InboundMessage, Sender, Update, parse};
+use crate::whatsapp::webhook::{self, InboundMessage, Sender, StatusUpdate, Update, parse};
 
 /// Meta's question whether this is the endpoint it was told of.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -100,13 +102,7 @@ pub fn to_batch(updates: Vec<Update>) -> IntakeBatch {
                 content: echo.content,
                 raw: echo.raw,
             }),
-            Update::Status(status) => batch.statuses.push(IncomingStatus {
-                wamid: status.wamid,
-                status: status.status,
-                at: status.at,
-                our_id: status.our_id,
-                errors: status.errors,
-            }),
+            Update::Status(status) => batch.statuses.push(to_status(status)),
             Update::Odd(odd) => batch.parked.push(ParkedUpdate {
                 kind: odd.kind.into(),
                 piece: odd.piece.into(),
@@ -118,6 +114,21 @@ pub fn to_batch(updates: Vec<Update>) -> IntakeBatch {
         }
     }
     batch
+}
+
+/// A failure comes with what has to be done about it, so that the store need not know Meta's codes.
+fn to_status(status: StatusUpdate) -> IncomingStatus {
+    let failure = (status.status == "failed").then(|| StatusFailure::from_errors(status.errors.as_ref()));
+    IncomingStatus {
+        wamid: status.wamid,
+        status: status.status,
+        at: status.at,
+        our_id: status.our_id,
+        owed: failure.as_ref().and_then(|failure| aftermath_of_status(failure.class, failure.code)),
+        errors: failure.map(|failure| failure.to_json()),
+        pricing: status.pricing,
+        wa_conversation: status.conversation,
+    }
 }
 
 fn to_row(message: InboundMessage) -> IncomingMessage {

@@ -26,6 +26,10 @@ pub struct Claimed {
     pub window_expires_at: Option<Timestamp>,
     /// Something waits behind it.
     pub more: bool,
+    /// The `wamid` of the message that it quotes.
+    pub reply_to: Option<String>,
+    /// Its outcome was unknown for a minute: this call repeats one that may have been taken.
+    pub repeated: bool,
 }
 
 /// What a claim found.
@@ -126,12 +130,13 @@ async fn claim_heads(
            FROM unnest($1::uuid[], $2::bigint[]) AS asked (conversation_id, epoch)
            JOIN gc_channel.conversations c
              ON c.conversation_id = asked.conversation_id AND c.owner_epoch <= asked.epoch
-           WHERE m.message_id = ANY($3) AND m.conversation_id = c.conversation_id
+           JOIN gc_channel.messages before ON before.conversation_id = c.conversation_id
+           WHERE m.message_id = ANY($3) AND before.message_id = m.message_id
              AND (m.status = 'queued' OR (m.status = 'unknown' AND m.claimed_at < now() - interval '60 seconds'))
              AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= now())
              AND (c.mode = 'bot' OR m.origin <> 'bot')
            RETURNING m.conversation_id, asked.epoch AS "epoch!", m.message_id, m.content, m.origin AS "origin!",
-               m.attempts, c.window_expires_at,
+               m.attempts, c.window_expires_at, m.reply_to, before.status = 'unknown' AS "repeated!",
                EXISTS (SELECT FROM gc_channel.messages behind
                        WHERE behind.partition = m.partition AND behind.conversation_id = m.conversation_id
                          AND behind.direction = 'out' AND behind.status IN ('queued', 'sending', 'unknown')
@@ -153,6 +158,8 @@ async fn claim_heads(
                 attempts: row.attempts,
                 window_expires_at: row.window_expires_at.map(Timestamp::from),
                 more: row.more,
+                reply_to: row.reply_to,
+                repeated: row.repeated,
             };
             ((ConversationId(row.conversation_id), Epoch(row.epoch)), claimed)
         })

@@ -98,6 +98,12 @@ pub struct IntakeOutcome {
     /// The bot's messages that were cancelled because an officer answered from the office's phone.
     pub cancelled: u64,
     pub wake: BTreeSet<(PartitionId, ConversationId)>,
+    /// What messages of ours cost that were not priced before.
+    pub priced: Vec<Value>,
+    /// Messages of ours whose outcome was unknown until now.
+    pub reconciled: usize,
+    /// Errors of messages of ours that failed for good.
+    pub dead_letters: Vec<Value>,
 }
 
 impl IntakeBatch {
@@ -152,7 +158,11 @@ async fn write_all(connection: &mut PgConnection, batch: &IntakeBatch) -> Result
     }
     if !batch.statuses.is_empty() {
         outcome.statuses = batch.statuses.len();
-        outcome.wake.extend(statuses::apply(connection, &batch.statuses).await?);
+        let applied = statuses::apply(connection, &batch.statuses).await?;
+        outcome.wake.extend(applied.wake);
+        outcome.priced = applied.priced;
+        outcome.reconciled = applied.reconciled;
+        outcome.dead_letters = applied.dead_letters;
     }
     park(connection, &batch.parked).await?;
     outcome.parked = batch.parked.len();

@@ -26,6 +26,8 @@ pub struct ConversationRow {
     pub parked_reason: Option<String>,
     pub waiting_since: Option<Timestamp>,
     pub waiting_reason: Option<String>,
+    /// Meta's last word about reaching the person, unless they wrote since: code, title, at.
+    pub unreachable: Option<Value>,
 }
 
 /// Where a page of conversations goes on: after this time and id.
@@ -51,7 +53,14 @@ pub async fn conversations(
                   (SELECT count(*) FROM gc_channel.messages m
                    WHERE m.partition = c.partition AND m.conversation_id = c.conversation_id AND m.direction = 'in'
                      AND m.processed_at IS NULL) AS "unprocessed!",
-                  c.parked_reason, c.waiting_since, c.waiting_reason
+                  c.parked_reason, c.waiting_since, c.waiting_reason,
+                  CASE WHEN p.unreachable IS NOT NULL AND NOT EXISTS (
+                           SELECT FROM gc_channel.conversations own
+                           WHERE own.person_id = c.person_id AND (p.unreachable ->> 'at')::timestamptz < (
+                               SELECT m.received_at FROM gc_channel.messages m
+                               WHERE m.conversation_id = own.conversation_id AND m.direction = 'in'
+                               ORDER BY m.seq DESC LIMIT 1))
+                       THEN p.unreachable END AS unreachable
            FROM gc_channel.conversations c JOIN gc_channel.user_profiles p USING (person_id)
            WHERE c.merged_into IS NULL AND c.last_message_at IS NOT NULL AND (NOT $4 OR c.parked_at IS NOT NULL)
              AND ($1::timestamptz IS NULL OR (c.last_message_at, c.conversation_id) < ($1, $2::uuid))
@@ -80,6 +89,7 @@ pub async fn conversations(
             parked_reason: row.parked_reason,
             waiting_since: row.waiting_since.map(Timestamp::from),
             waiting_reason: row.waiting_reason,
+            unreachable: row.unreachable,
         })
         .collect())
 }
@@ -104,6 +114,12 @@ pub struct MessageRow {
     pub edited_by: Option<String>,
     /// When the writer took it back.
     pub revoked_at: Option<Timestamp>,
+    pub attempts: i32,
+    pub next_attempt_at: Option<Timestamp>,
+    pub reply_to: Option<String>,
+    pub replaces: Option<MessageId>,
+    pub pricing: Option<Value>,
+    pub wa_conversation: Option<Value>,
 }
 
 /// A conversation's messages, newest first, those before `before_seq`; with those of conversations merged into it.
@@ -115,7 +131,10 @@ pub async fn messages(
 ) -> Result<Vec<MessageRow>, StoreError> {
     let rows = sqlx::query!(
         r#"SELECT m.message_id, m.seq, m.direction, m.wamid, m.kind, m.text, m.content, m.sent_at, m.processed_at,
-                  m.origin, m.status, m.author, m.error, edit.wamid AS "edited_by?", revocation.sent_at AS "revoked_at?"
+                  m.origin, m.status, m.author, m.error, m.attempts, m.reply_to, m.replaces, m.pricing, m.wa_conversation,
+                  CASE WHEN m.status IN ('queued', 'unknown') AND m.next_attempt_at < 'infinity'
+                       THEN m.next_attempt_at END AS next_attempt_at,
+                  edit.wamid AS "edited_by?", revocation.sent_at AS "revoked_at?"
            FROM gc_channel.messages m
            LEFT JOIN LATERAL (
                SELECT e.wamid FROM gc_channel.messages e
@@ -153,6 +172,12 @@ pub async fn messages(
             error: row.error,
             edited_by: row.edited_by,
             revoked_at: row.revoked_at.map(Timestamp::from),
+            attempts: row.attempts,
+            next_attempt_at: row.next_attempt_at.map(Timestamp::from),
+            reply_to: row.reply_to,
+            replaces: row.replaces.map(MessageId),
+            pricing: row.pricing,
+            wa_conversation: row.wa_conversation,
         })
         .collect())
 }

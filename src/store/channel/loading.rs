@@ -148,7 +148,10 @@ async fn read_conversations(
                       WHERE m.partition = asked.partition AND m.conversation_id = asked.conversation_id
                         AND m.direction = 'out' AND m.status IN ('queued', 'sending', 'unknown')
                         AND m.next_attempt_at IS DISTINCT FROM 'infinity'
-                        AND (c.mode = 'bot' OR m.origin <> 'bot')) AS "sendable!"
+                        AND (c.mode = 'bot' OR m.origin <> 'bot'))
+                  OR EXISTS (SELECT FROM gc_channel.messages m
+                             WHERE m.partition = asked.partition AND m.conversation_id = asked.conversation_id
+                               AND m.aftermath IS NOT NULL) AS "sendable!"
            FROM unnest($1::uuid[], $2::smallint[]) AS asked (conversation_id, partition)
            JOIN gc_channel.conversations c ON c.conversation_id = asked.conversation_id
            JOIN gc_channel.user_profiles p USING (person_id)

@@ -7,6 +7,9 @@
 //! - [`turns`]: the one statement that commits the turns of many conversations
 //! - [`claims`]: claiming messages of ours, and recording them as sent, many at once (I6, I7)
 //! - [`outbox`]: queueing them, putting them back, giving them up (I6)
+//! - [`aftermath`]: what follows when a message has failed
+//! - [`dead_letters`]: what failed for good, and trying it again
+//! - [`media_uploads`]: which of our media Meta has
 //! - [`takeover`]: a person takes over, as a transaction (I7) · [`idle`]: and has been away
 //! - [`leases`]: who owns which partition
 //! - [`sweep`]: work whose wake-up was lost (I8)
@@ -15,14 +18,17 @@
 //! - [`people`]: what is held of a person, and what happened to who they are
 //! - [`merges`]: two people who turned out to be one
 
+pub mod aftermath;
 pub mod claims;
 pub mod conversation;
+pub mod dead_letters;
 pub mod idle;
 pub mod intake;
 pub mod leases;
 pub mod listing;
 pub mod loading;
 pub mod media;
+pub mod media_uploads;
 pub mod merges;
 pub mod outbox;
 pub mod people;

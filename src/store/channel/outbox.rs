@@ -6,9 +6,12 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
 
+use super::aftermath::{self, Aftermath};
 use super::claims;
 pub use super::claims::{Claim, Claimed};
 use crate::ids::{ConversationId, Epoch, MessageId, PartitionId};
@@ -90,16 +93,27 @@ pub async fn give_back(pool: &PgPool, id: MessageId, attempt: i32) -> Result<(),
     Ok(())
 }
 
-/// The message will never be sent; the reason is kept for officers.
-pub async fn mark_failed(pool: &PgPool, id: MessageId, error: &Value) -> Result<(), StoreError> {
-    sqlx::query!(
-        "UPDATE gc_channel.messages SET status = 'failed', error = $2, status_at = now()
+/// The message is not sent again by itself; the reason is kept for officers, and what is still owed for the owner.
+pub async fn mark_failed(
+    pool: &PgPool,
+    id: MessageId,
+    error: &Value,
+    owed: Option<Aftermath>,
+) -> Result<(), StoreError> {
+    let mut transaction = pool.begin().await?;
+    let failed = sqlx::query!(
+        "UPDATE gc_channel.messages SET status = 'failed', error = $2, aftermath = $3, status_at = now()
          WHERE message_id = $1 AND status IN ('queued', 'sending', 'unknown')",
         id.0,
-        error
+        error,
+        owed.map(|owed| owed.to_string())
     )
-    .execute(pool)
+    .execute(&mut *transaction)
     .await?;
+    if failed.rows_affected() == 1 && !owed.is_some_and(Aftermath::may_send) {
+        aftermath::tell_failed(&mut transaction, id.0).await?;
+    }
+    transaction.commit().await?;
     Ok(())
 }
 
@@ -129,6 +143,15 @@ pub enum QueueError {
     /// An officer may only write in a conversation that they hold.
     #[error("the conversation is not held by this officer")]
     NotHolder { holder: Option<String> },
+    /// Outside the 24 h window only a template may be sent.
+    #[error("the 24 h window is closed")]
+    WindowClosed { closed_at: Option<Timestamp> },
+    /// What is quoted or reacted to is no message of this conversation that Meta knows.
+    #[error("the message that is referred to is not in this conversation")]
+    UnknownReference,
+    /// There is no such file, or a message has it already.
+    #[error("there is no such file to be sent")]
+    UnknownMedia,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -140,6 +163,9 @@ pub struct QueuedByOthers {
     pub origin: &'static str,
     /// The officer; must hold the conversation.
     pub author: Option<String>,
+    /// The message that the first part quotes: our id, or Meta's.
+    pub reply_to: Option<String>,
+    pub needs_window: bool,
     pub parts: Vec<super::conversation::NewOutbound>,
 }
 
@@ -147,8 +173,8 @@ pub struct QueuedByOthers {
 pub async fn queue(pool: &PgPool, message: &QueuedByOthers) -> Result<(), QueueError> {
     let mut transaction = pool.begin().await.map_err(StoreError::from)?;
     let held = sqlx::query!(
-        "SELECT mode, holder FROM gc_channel.conversations WHERE conversation_id = $1 AND merged_into IS NULL
-         FOR NO KEY UPDATE",
+        r#"SELECT mode, holder, window_expires_at, coalesce(window_expires_at > now(), false) AS "window_open!"
+           FROM gc_channel.conversations WHERE conversation_id = $1 AND merged_into IS NULL FOR NO KEY UPDATE"#,
         message.conversation_id.0
     )
     .fetch_optional(&mut *transaction)
@@ -158,14 +184,26 @@ pub async fn queue(pool: &PgPool, message: &QueuedByOthers) -> Result<(), QueueE
     if message.origin == "officer" && (held.mode != "human" || held.holder != message.author) {
         return Err(QueueError::NotHolder { holder: held.holder });
     }
+    if message.needs_window && !held.window_open {
+        return Err(QueueError::WindowClosed { closed_at: held.window_expires_at.map(Timestamp::from) });
+    }
+    let mut quoted = match &message.reply_to {
+        Some(reply_to) => Some(
+            reference(&mut *transaction, message.conversation_id, reply_to)
+                .await?
+                .ok_or(QueueError::UnknownReference)?,
+        ),
+        None => None,
+    };
     if message.origin == "officer" {
         super::takeover::touch(&mut transaction, message.conversation_id).await?;
     }
     for part in &message.parts {
         sqlx::query!(
             "INSERT INTO gc_channel.messages
-                 (message_id, conversation_id, partition, direction, kind, text, content, sent_at, origin, status, author)
-             VALUES ($1, $2, $3, 'out', $4, $5, $6, now(), $7, 'queued', $8)",
+                 (message_id, conversation_id, partition, direction, kind, text, content, sent_at, origin, status, author,
+                  reply_to)
+             VALUES ($1, $2, $3, 'out', $4, $5, $6, now(), $7, 'queued', $8, $9)",
             part.message_id.0,
             message.conversation_id.0,
             PartitionId::of(message.conversation_id).as_i16(),
@@ -173,28 +211,78 @@ pub async fn queue(pool: &PgPool, message: &QueuedByOthers) -> Result<(), QueueE
             part.text,
             part.content,
             message.origin,
-            message.author
+            message.author,
+            quoted.take()
         )
         .execute(&mut *transaction)
         .await
         .map_err(StoreError::from)?;
+        if let Some(file) = part.content.get("media_id").and_then(Value::as_str) {
+            let file = file.parse().map_err(|_| QueueError::UnknownMedia)?;
+            if !super::media::attach(&mut transaction, file, part.message_id).await? {
+                return Err(QueueError::UnknownMedia);
+            }
+        }
     }
     transaction.commit().await.map_err(StoreError::from)?;
     Ok(())
 }
 
-/// Whether anything of the conversation waits to be sent; cheap, and without a claim.
-pub async fn has_sendable(pool: &PgPool, id: ConversationId) -> Result<bool, StoreError> {
-    let found = sqlx::query_scalar!(
-        r#"SELECT EXISTS (
-               SELECT FROM gc_channel.messages m JOIN gc_channel.conversations c USING (conversation_id)
-               WHERE m.partition = $2 AND m.conversation_id = $1 AND m.direction = 'out'
-                 AND m.status IN ('queued', 'sending', 'unknown') AND m.next_attempt_at IS DISTINCT FROM 'infinity'
-                 AND (c.mode = 'bot' OR m.origin <> 'bot')) AS "found!""#,
+/// The `wamid` of a message of the conversation that is named by our id or by its own.
+pub async fn reference(
+    executor: impl sqlx::PgExecutor<'_>,
+    id: ConversationId,
+    name: &str,
+) -> Result<Option<String>, StoreError> {
+    let wamid = sqlx::query_scalar!(
+        r#"SELECT wamid AS "wamid!" FROM gc_channel.messages
+           WHERE conversation_id = $1 AND wamid IS NOT NULL AND (wamid = $2 OR message_id = $3) LIMIT 1"#,
+        id.0,
+        name,
+        name.parse::<Uuid>().ok()
+    )
+    .fetch_optional(executor)
+    .await?;
+    Ok(wamid)
+}
+
+/// What the outbox holds, looked at without a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outlook {
+    /// Nothing that may be sent.
+    Nothing,
+    /// Something has failed, and it is not yet done what is owed for it.
+    Aftermath,
+    /// The first row may go.
+    Due,
+    /// The first row waits this long.
+    In(Duration),
+}
+
+/// Looks at the outbox; cheap, and without a claim.
+pub async fn outlook(pool: &PgPool, id: ConversationId) -> Result<Outlook, StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT EXISTS (SELECT FROM gc_channel.messages m
+                          WHERE m.partition = $2 AND m.conversation_id = $1 AND m.aftermath IS NOT NULL) AS "aftermath!",
+                  (SELECT extract(epoch FROM greatest(
+                              coalesce(m.next_attempt_at, now()),
+                              CASE WHEN m.status IN ('sending', 'unknown')
+                                   THEN coalesce(m.claimed_at, now()) + interval '61 seconds' ELSE now() END)
+                              - now())::float8
+                   FROM gc_channel.messages m JOIN gc_channel.conversations c USING (conversation_id)
+                   WHERE m.partition = $2 AND m.conversation_id = $1 AND m.direction = 'out'
+                     AND m.status IN ('queued', 'sending', 'unknown') AND m.next_attempt_at IS DISTINCT FROM 'infinity'
+                     AND (c.mode = 'bot' OR m.origin <> 'bot')
+                   ORDER BY m.seq LIMIT 1) AS seconds"#,
         id.0,
         PartitionId::of(id).as_i16()
     )
     .fetch_one(pool)
     .await?;
-    Ok(found)
+    Ok(match row.seconds {
+        _ if row.aftermath => Outlook::Aftermath,
+        None => Outlook::Nothing,
+        Some(seconds) if seconds <= 0.0 => Outlook::Due,
+        Some(seconds) => Outlook::In(Duration::from_secs_f64(seconds.clamp(0.02, 3600.0))),
+    })
 }

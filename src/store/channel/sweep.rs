@@ -5,7 +5,8 @@ use sqlx::PgPool;
 use crate::ids::{ConversationId, PartitionId};
 use crate::store::StoreError;
 
-/// Conversations of these partitions with something to do now: unprocessed messages, queued ones, unanswered calls.
+/// Conversations of these partitions with something to do now: unprocessed messages, queued ones, failed ones with
+/// something owed, unanswered calls.
 /// Held conversations count only for what a person or a notification sends; parked ones do not count at all.
 pub async fn pending(
     pool: &PgPool,
@@ -26,6 +27,9 @@ pub async fn pending(
                WHERE m.direction = 'out' AND m.status IN ('queued', 'sending', 'unknown') AND m.partition = ANY($1)
                  AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= now())
                  AND (c.mode = 'bot' OR m.origin <> 'bot')
+               UNION
+               SELECT m.partition, m.conversation_id FROM gc_channel.messages m
+               WHERE m.aftermath IS NOT NULL AND m.partition = ANY($1)
                UNION
                SELECT k.partition, k.conversation_id FROM gc_channel.calls k
                WHERE k.answered_at IS NULL AND k.next_attempt_at <= now() AND k.partition = ANY($1)

@@ -128,6 +128,8 @@ pub(super) fn read_status(raw: &RawValue) -> Result<StatusUpdate, Unfit> {
         at: sent_at,
         our_id: string(&content, "biz_opaque_callback_data").and_then(|id| id.parse().ok()),
         errors: content.get("errors").filter(|errors| !errors.is_null()).cloned(),
+        pricing: content.get("pricing").filter(|pricing| pricing.is_object()).cloned(),
+        conversation: content.get("conversation").filter(|conversation| conversation.is_object()).cloned(),
     })
 }
 

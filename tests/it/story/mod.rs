@@ -12,6 +12,7 @@ mod office_phone;
 mod outage;
 mod panics;
 mod people;
+mod sending;
 mod stopping;
 mod takeover;
 mod takeover_race;

@@ -12,7 +12,10 @@ pub const OPEN_WORK: &str = "
     SELECT (SELECT count(*) FROM gc_channel.messages m JOIN gc_channel.conversations c USING (conversation_id)
             WHERE m.direction = 'in' AND m.processed_at IS NULL AND c.mode = 'bot' AND c.parked_at IS NULL)
          + (SELECT count(*) FROM gc_channel.messages m JOIN gc_channel.conversations c USING (conversation_id)
-            WHERE m.direction = 'out' AND m.raw IS NULL AND m.status IN ('queued', 'sending', 'unknown', 'sent')
+            WHERE m.direction = 'out' AND m.raw IS NULL
+              -- Meta tells nothing more of a reaction.
+              AND (m.status IN ('queued', 'sending', 'unknown') OR (m.status = 'sent' AND m.kind <> 'reaction')
+                   OR m.aftermath IS NOT NULL)
               AND m.next_attempt_at IS DISTINCT FROM 'infinity')
          + (SELECT count(*) FROM gc_channel.calls WHERE answered_at IS NULL)";
 
@@ -111,7 +114,8 @@ async fn sent_once_and_in_order(pool: &PgPool, accepted: &[Sent], found: &mut Ve
     .await
     .expect("outbound rows");
     let mut times: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
-    for sent in accepted {
+    // What Meta reported as failed may be sent again.
+    for sent in accepted.iter().filter(|sent| !sent.fails_later) {
         times.entry(&sent.opaque).or_default().push(sent.index);
     }
     let mut last: BTreeMap<&str, u64> = BTreeMap::new();

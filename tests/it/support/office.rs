@@ -53,6 +53,8 @@ pub struct Sent {
     pub text: String,
     /// Its place in the log.
     pub index: u64,
+    /// Meta was made to report it as failed afterwards.
+    pub fails_later: bool,
 }
 
 impl Office {
@@ -453,6 +455,7 @@ impl Sent {
             opaque: entry["opaque"].as_str().unwrap_or_default().to_owned(),
             text: text.to_owned(),
             index: entry["index"].as_u64().expect("an index"),
+            fails_later: entry["fault"] == "failed_status",
         }
     }
 }
