@@ -29,6 +29,8 @@ pub struct Metrics {
     pub turns: IntCounterVec,
     /// Actors that ended (`actor`, `cause`: finished, stopped, panicked).
     pub actors_ended: IntCounterVec,
+    /// Conversations begun anew (`cause`: panicked, frozen, finished, aborted).
+    pub conversation_restarts: IntCounterVec,
     /// Conversations in memory.
     pub active_conversations: IntGauge,
     /// Conversations parked for people to look at.
@@ -109,6 +111,11 @@ impl Metrics {
             wakes: counters("wakes_total", "Wake-ups of conversations", &["source"])?,
             turns: counters("turns_total", "Turns", &["outcome"])?,
             actors_ended: counters("actors_ended_total", "Actors that ended", &["actor", "cause"])?,
+            conversation_restarts: counters(
+                "conversation_restarts_total",
+                "Conversations begun anew",
+                &["cause"],
+            )?,
             parked_conversations: single(
                 "conversations_parked_total",
                 "Conversations parked for people to look at",

@@ -202,6 +202,7 @@ impl Node {
             intake,
             partitions: &partitions,
             media: &library,
+            node: id,
             draining: &draining,
         };
         let listeners = services::listen_all(&parts)?;

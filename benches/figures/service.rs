@@ -27,7 +27,7 @@ use govconnect::http::guard::InternalKeys;
 use govconnect::http::health::Readiness;
 use govconnect::http::listener::{Listening, Service, Shared, listen};
 use govconnect::http::problem::Problem;
-use govconnect::ids::{Epoch, PartitionId};
+use govconnect::ids::{Epoch, NodeId, PartitionId};
 use govconnect::media::spool::SpoolFolder;
 use govconnect::media::storage::MediaStorage;
 use govconnect::metrics::Metrics;
@@ -60,6 +60,7 @@ pub async fn start(config: &Config, pool: &PgPool) -> anyhow::Result<Listening> 
         max_webhook_bytes: config.whatsapp.max_webhook_bytes,
         intake,
         partitions,
+        node: NodeId::new(),
         media: MediaLibrary::new(pool.clone(), storage, spool, metrics.clone()),
     });
     serve(service, pool, metrics)

@@ -7,6 +7,7 @@
 
 mod calls;
 mod delivery;
+mod observation;
 mod thinking;
 
 use std::collections::HashMap;
@@ -33,6 +34,7 @@ use crate::store::channel::outbox;
 
 pub use thinking::outbound_row;
 
+pub use observation::{Delivering, Doing, Observation, Observed};
 use thinking::Thinking;
 
 /// "Typing…" lasts 25 s on the phone; it is renewed a little sooner.
@@ -58,6 +60,7 @@ pub struct Identity {
     pub epoch: Epoch,
     pub context: Arc<ChannelContext>,
     pub partition: Addr<Partition>,
+    pub observation: Observation,
 }
 
 /// The main lane's present activity; one at a time.
@@ -119,6 +122,18 @@ impl ConversationActor {
         &self.identity.context
     }
 
+    /// Goes over to an activity, for all to see; gives the one before.
+    fn begin(&mut self, activity: Activity) -> Activity {
+        let (doing, batch, restarts) = match &activity {
+            Activity::Resting => (Doing::Resting, 0, 0),
+            Activity::Looking => (Doing::Looking, 0, 0),
+            Activity::Thinking(thinking) => (Doing::Thinking, thinking.batch().len(), thinking.restarts()),
+            Activity::Committing => (Doing::Committing, 0, 0),
+        };
+        self.identity.observation.doing(doing, batch, restarts);
+        std::mem::replace(&mut self.activity, activity)
+    }
+
     /// Goes on with whatever is next. Called whenever something ended or a wake-up came.
     fn advance(&mut self, context: &mut Context<Self>) {
         if self.stopping {
@@ -144,11 +159,11 @@ impl ConversationActor {
     fn look(&mut self, context: &mut Context<Self>) {
         self.dirty = false;
         self.cancel_timer(context);
-        self.activity = Activity::Looking;
+        self.begin(Activity::Looking);
         let reading =
             read(self.context().clone(), self.identity.conversation, self.identity.epoch, self.owned);
         context.spawn(reading.into_actor(self).map(|load, actor, context| {
-            actor.activity = Activity::Resting;
+            actor.begin(Activity::Resting);
             match load {
                 Ok(load) => actor.found(load, context),
                 Err(error) => actor.store_failed(&error, context),

@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use actix_rt::{Arbiter, ArbiterHandle};
 use futures::FutureExt;
 use tokio::runtime::Runtime;
 use tokio::sync::{oneshot, watch};
-use tokio::task::JoinError;
+use tokio::task::{AbortHandle, JoinError};
 
 use crate::metrics::Metrics;
 
@@ -53,6 +54,8 @@ pub enum Ended {
     Panicked,
     /// Its thread was stopped under it.
     Aborted,
+    /// It stood still and was ended from outside; what it owned is in the store.
+    Frozen,
 }
 
 impl Ended {
@@ -65,26 +68,45 @@ impl Ended {
     }
 }
 
+/// Ends an actor from outside, wherever it waits. It cannot end one that keeps its thread busy: nothing can.
+#[derive(Clone, Debug)]
+pub struct Thaw {
+    task: AbortHandle,
+    asked: Arc<AtomicBool>,
+}
+
+impl Thaw {
+    /// Ends the actor as [`Ended::Frozen`].
+    pub fn end(&self) {
+        self.asked.store(true, Ordering::SeqCst);
+        self.task.abort();
+    }
+}
+
 /// Starts an actor on the present arbiter; `on_end` runs there when it has ended, for whatever cause.
 pub fn spawn<A: Actor<Context = Context<A>>>(
     name: &'static str,
     metrics: &Metrics,
     actor: A,
     on_end: impl FnOnce(Ended) + 'static,
-) -> Addr<A> {
+) -> (Addr<A>, Thaw) {
     let context = Context::new();
     let address = actix::AsyncContext::address(&context);
     let running = actix::spawn(context.into_future(actor));
-    let metrics = metrics.clone();
+    let thaw = Thaw { task: running.abort_handle(), asked: Arc::default() };
+    let (metrics, asked) = (metrics.clone(), thaw.asked.clone());
     actix::spawn(async move {
-        let ended = Ended::of(running.await);
+        let ended = match Ended::of(running.await) {
+            Ended::Aborted if asked.load(Ordering::SeqCst) => Ended::Frozen,
+            ended => ended,
+        };
         metrics.actors_ended.with_label_values(&[name, ended.into()]).inc();
         if ended == Ended::Panicked {
             tracing::error!(actor = name, "actor panicked");
         }
         on_end(ended);
     });
-    address
+    (address, thaw)
 }
 
 /// Tells the node when an actor that it cannot do without has panicked; then the node stops rather than limp on, and
@@ -130,7 +152,7 @@ pub async fn spawn_on<A: Actor<Context = Context<A>>>(
     let (sender, receiver) = oneshot::channel();
     let (metrics, vital) = (metrics.clone(), vital.clone());
     arbiter.spawn_fn(move || {
-        let address = spawn(name, &metrics, make(), move |ended| {
+        let (address, _) = spawn(name, &metrics, make(), move |ended| {
             if ended == Ended::Panicked {
                 vital.0.send_replace(Some(name));
             }
@@ -181,7 +203,7 @@ where
                     tracing::error!(task = name, "task panicked; it is started again");
                     tokio::time::sleep(Duration::from_millis(200)).await;
                 }
-                Ended::Finished | Ended::Aborted => break,
+                Ended::Finished | Ended::Aborted | Ended::Frozen => break,
             }
         }
     })
@@ -222,12 +244,33 @@ mod tests {
     async fn a_panic_is_seen_by_the_watcher_and_does_not_touch_the_neighbour() {
         let metrics = Metrics::new().unwrap();
         let (sender, receiver) = oneshot::channel();
-        let fragile = spawn("fragile", &metrics, Fragile, move |ended| sender.send(ended).unwrap());
-        let neighbour = spawn("fragile", &metrics, Fragile, |_| {});
+        let (fragile, _) = spawn("fragile", &metrics, Fragile, move |ended| sender.send(ended).unwrap());
+        let (neighbour, _) = spawn("fragile", &metrics, Fragile, |_| {});
         assert!(deliver(&fragile, Break));
         assert_eq!(receiver.await.unwrap(), Ended::Panicked);
         assert_eq!(neighbour.send(Ask).await.unwrap(), 7);
         assert!(fragile.send(Ask).await.is_err());
+    }
+
+    struct Frozen;
+    impl Actor for Frozen {
+        type Context = Context<Self>;
+
+        fn started(&mut self, context: &mut Context<Self>) {
+            use actix::{AsyncContext, WrapFuture};
+            context.wait(std::future::pending::<()>().into_actor(self));
+        }
+    }
+
+    #[actix::test]
+    async fn an_actor_that_waits_for_ever_is_ended_from_outside_and_counted_as_frozen() {
+        let metrics = Metrics::new().unwrap();
+        let (sender, receiver) = oneshot::channel();
+        let (_address, thaw) =
+            spawn("frozen", &metrics, Frozen, move |ended| sender.send(ended).unwrap());
+        thaw.end();
+        assert_eq!(receiver.await.unwrap(), Ended::Frozen);
+        assert_eq!(metrics.actors_ended.with_label_values(&["frozen", "frozen"]).get(), 1);
     }
 
     #[actix::test]

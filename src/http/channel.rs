@@ -1,5 +1,6 @@
 //! The channel service, port 3001: the webhook, and the internal API of messages, conversations and takeover.
 
+mod actor;
 mod conversations;
 mod media;
 mod messages;
@@ -25,7 +26,7 @@ use super::problem::Problem;
 use crate::actors::channel::Partitions;
 use crate::actors::intake::Intake;
 use crate::actors::media::MediaLibrary;
-use crate::ids::ConversationId;
+use crate::ids::{ConversationId, NodeId};
 use crate::store::channel::listing;
 use crate::store::page::Cursor;
 use crate::whatsapp::signature::Verifier;
@@ -40,6 +41,8 @@ pub struct ChannelState {
     pub intake: Intake,
     pub partitions: Partitions,
     pub media: MediaLibrary,
+    /// The node that answers.
+    pub node: NodeId,
 }
 
 /// The service with its state.
@@ -61,6 +64,9 @@ fn routes(config: &mut ServiceConfig<'_>) {
             .service(media::get_media)
             .service(media::upload_media)
             .service(conversations::list_conversations)
+            .service(actor::get_actor)
+            .service(conversations::get_conversation)
+            .service(conversations::read_conversation)
             .service(conversations::retry_conversation)
             .service(conversations::list_parked_updates)
             .service(people::get_person)

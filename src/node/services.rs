@@ -23,6 +23,7 @@ use crate::http::health::Readiness;
 use crate::http::listener::{Listening, Service, Shared, listen};
 use crate::http::{ai, case, channel, dashboard, notification};
 use crate::http_client;
+use crate::ids::NodeId;
 use crate::metrics::Metrics;
 use crate::whatsapp::signature::Verifier;
 
@@ -40,6 +41,7 @@ pub(super) struct Parts<'a> {
     pub intake: Intake,
     pub partitions: &'a Partitions,
     pub media: &'a MediaLibrary,
+    pub node: NodeId,
     pub draining: &'a Arc<AtomicBool>,
 }
 
@@ -92,6 +94,7 @@ fn service(role: Role, parts: &Parts<'_>, up: &[Listening]) -> anyhow::Result<Se
             intake: parts.intake.clone(),
             partitions: parts.partitions.clone(),
             media: parts.media.clone(),
+            node: parts.node,
         }),
         Role::Case => case::service(case::CaseState {
             pool: parts.pool.clone(),

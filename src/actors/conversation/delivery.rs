@@ -8,7 +8,7 @@ use backon::Retryable;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::ConversationActor;
+use super::{ConversationActor, Delivering, Observation};
 use crate::actors::channel::ChannelContext;
 use crate::actors::sender::{AwaitTurn, Send, Settled};
 use crate::ids::{ConversationId, Epoch};
@@ -47,9 +47,13 @@ impl ConversationActor {
         self.delivering = true;
         self.deliver_again = false;
         let stop = self.stop_waiting.clone();
-        let lane = deliver_one(self.context().clone(), conversation, self.identity.epoch, stop);
+        let observation = self.identity.observation.clone();
+        observation.delivering(Delivering::Waiting);
+        let lane =
+            deliver_one(self.context().clone(), conversation, self.identity.epoch, stop, observation);
         context.spawn(lane.into_actor(self).map(|step, actor, context| {
             actor.delivering = false;
+            actor.identity.observation.delivering(Delivering::Nothing);
             match step {
                 Ok(Step::Again) => actor.deliver(context),
                 Ok(_) if actor.deliver_again => actor.deliver(context),
@@ -82,6 +86,7 @@ async fn deliver_one(
     conversation: Conversation,
     epoch: Epoch,
     stop: CancellationToken,
+    observation: Observation,
 ) -> Result<Step, StoreError> {
     let id = conversation.conversation_id;
     // Looked at first without waiting for the number's turn: most of the time there is nothing to send.
@@ -104,8 +109,10 @@ async fn deliver_one(
         Claim::Empty => return Ok(Step::Done),
     };
     crate::crash_point!("send::after_claim");
+    observation.delivering(Delivering::Sending);
     let settled = send(&channel, &conversation, &claimed, asked).await;
     crate::crash_point!("send::before_record");
+    observation.delivering(Delivering::Recording);
     // How a call ended must not be forgotten while this actor lives: it is written until the database takes it.
     (|| record(&channel, id, &claimed, settled.as_ref()))
         .retry(retry::until_it_works())

@@ -6,12 +6,15 @@
 //! - [`outbox`]: claiming and settling messages of ours (I6)
 //! - [`takeover`]: a person takes over, as a transaction (I7) · [`idle`]: and has been away
 //! - [`leases`]: who owns which partition
+//! - [`standing`]: how things stand, for operators and gauges
 //! - [`sweep`]: work whose wake-up was lost (I8)
-//! - [`listing`]: reads for the internal API
+//! - [`conversation_list`]: conversations as officers see them, with filters and search
+//! - [`listing`]: other reads for the internal API
 //! - [`media`]: files to fetch, and which keys of the object store are in use
 //! - [`people`]: what is held of a person
 
 pub mod conversation;
+pub mod conversation_list;
 pub mod idle;
 pub mod intake;
 pub mod leases;
@@ -19,6 +22,7 @@ pub mod listing;
 pub mod media;
 pub mod outbox;
 pub mod people;
+pub mod standing;
 pub mod statuses;
 pub mod sweep;
 pub mod takeover;
