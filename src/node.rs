@@ -184,6 +184,7 @@ impl Node {
         let mut background = vec![
             background::keep_leases(&metrics, pool.clone(), id, lease, lose),
             background::sweep(&metrics, pool.clone(), partitions.clone(), config.conversation.sweep_ms),
+            background::gauge(&metrics, pool.clone()),
         ];
 
         if config.conversation.takeover_idle_s > 0 {

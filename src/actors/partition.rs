@@ -98,8 +98,7 @@ struct Child {
 
 impl Child {
     fn wake(&mut self) {
-        self.outstanding =
-            supervision::deliver(&self.address, conversation::Wake).then(Instant::now);
+        self.outstanding = supervision::deliver(&self.address, conversation::Wake).then(Instant::now);
     }
 }
 
@@ -172,7 +171,14 @@ impl Partition {
                     },
                 );
                 self.context.metrics.active_conversations.inc();
-                entry.insert(Child { address, thaw, observation, generation, outstanding: None, again: false })
+                entry.insert(Child {
+                    address,
+                    thaw,
+                    observation,
+                    generation,
+                    outstanding: None,
+                    again: false,
+                })
             }
         };
         if child.outstanding.is_some() {

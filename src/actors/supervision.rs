@@ -266,8 +266,7 @@ mod tests {
     async fn an_actor_that_waits_for_ever_is_ended_from_outside_and_counted_as_frozen() {
         let metrics = Metrics::new().unwrap();
         let (sender, receiver) = oneshot::channel();
-        let (_address, thaw) =
-            spawn("frozen", &metrics, Frozen, move |ended| sender.send(ended).unwrap());
+        let (_address, thaw) = spawn("frozen", &metrics, Frozen, move |ended| sender.send(ended).unwrap());
         thaw.end();
         assert_eq!(receiver.await.unwrap(), Ended::Frozen);
         assert_eq!(metrics.actors_ended.with_label_values(&["frozen", "frozen"]).get(), 1);

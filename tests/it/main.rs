@@ -15,6 +15,7 @@ mod case;
 mod case_actor;
 mod case_http;
 mod channel_store;
+mod conversation_list;
 mod dashboard;
 mod embedded;
 mod media_storage;

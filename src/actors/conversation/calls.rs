@@ -96,6 +96,7 @@ impl ConversationActor {
         let body = call.body.clone();
         let asking = async move {
             crate::crash_point!("call::before");
+            crate::delay_point!("call::slow");
             let answer = ask(&client, body).await;
             crate::crash_point!("call::after");
             answer

@@ -49,8 +49,7 @@ impl ConversationActor {
         let stop = self.stop_waiting.clone();
         let observation = self.identity.observation.clone();
         observation.delivering(Delivering::Waiting);
-        let lane =
-            deliver_one(self.context().clone(), conversation, self.identity.epoch, stop, observation);
+        let lane = deliver_one(self.context().clone(), conversation, self.identity.epoch, stop, observation);
         context.spawn(lane.into_actor(self).map(|step, actor, context| {
             actor.delivering = false;
             actor.identity.observation.delivering(Delivering::Nothing);

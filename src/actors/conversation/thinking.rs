@@ -68,8 +68,7 @@ impl ConversationActor {
         }
         let thought = understand(self.context().clone(), conversation.clone(), batch.clone(), state);
         let handle = context.spawn(thought.into_actor(self).map(|result, actor, context| {
-            let Activity::Thinking(thinking) = actor.begin(Activity::Resting)
-            else {
+            let Activity::Thinking(thinking) = actor.begin(Activity::Resting) else {
                 return;
             };
             match result {

@@ -152,7 +152,7 @@ fn select(reader: Option<&str>) -> QueryBuilder<Postgres> {
                      LIMIT ",
     );
     query.push_bind(MOST_UNREAD).push(
-        ") AS some) AS unread,
+        ") AS few) AS unread,
                 c.parked_reason, c.waiting_since, c.waiting_reason
          FROM gc_channel.conversations c JOIN gc_channel.user_profiles p USING (person_id)
          CROSS JOIN LATERAL (
@@ -216,7 +216,8 @@ fn pattern(words: &str) -> String {
 
 /// What people type for a phone number, as Meta has it: digits only, with the country for a leading zero.
 fn phone_digits(search: &str) -> Option<String> {
-    let looks_like_one = search.chars().all(|character| character.is_ascii_digit() || "+- ().".contains(character));
+    let looks_like_one =
+        search.chars().all(|character| character.is_ascii_digit() || "+- ().".contains(character));
     let digits: String = search.chars().filter(char::is_ascii_digit).collect();
     let national = digits.strip_prefix('0').map(|rest| format!("62{rest}"));
     Some(national.unwrap_or(digits)).filter(|digits| looks_like_one && digits.len() >= 3)

@@ -11,4 +11,5 @@ mod odd_input;
 mod outage;
 mod panics;
 mod stopping;
+mod supervision;
 mod takeover;
