@@ -112,7 +112,7 @@ impl fmt::Display for PartitionId {
 }
 
 /// The fencing number of a partition's ownership: higher wins, an older one can neither commit nor claim (I4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Epoch(pub i64);
 

@@ -30,7 +30,7 @@ use crate::actors::media::{Drain as DrainMedia, Media, Wake as FetchMedia};
 use crate::actors::partition::{Drain, Partition};
 use crate::actors::sender::Sender;
 use crate::actors::supervision::Vital;
-use crate::actors::{ai as ai_actor, case, intake, supervision};
+use crate::actors::{ai as ai_actor, case, intake, ledger, supervision};
 use crate::admin_command;
 use crate::ai::service::AiService;
 use crate::clock::Clock;
@@ -353,8 +353,11 @@ async fn start_actors(
         .await
         .ok_or_else(gone)?
     };
+    let (ledger, asks) = ledger::queues();
+    ledger::start(asks, pool, metrics, vital);
     let context = Arc::new(ChannelContext {
         pool: pool.clone(),
+        ledger,
         clock: clock.clone(),
         metrics: metrics.clone(),
         settings: ChannelSettings::from(&config.conversation),

@@ -16,7 +16,7 @@ use govconnect::actors::clients::{AiClient, CaseClient};
 use govconnect::actors::media::MediaLibrary;
 use govconnect::actors::partition::Partition;
 use govconnect::actors::sender::Sender;
-use govconnect::actors::{ai, case, intake, supervision};
+use govconnect::actors::{ai, case, intake, ledger, supervision};
 use govconnect::ai::service::AiService;
 use govconnect::clock::Clock;
 use govconnect::config::Config;
@@ -156,8 +156,11 @@ async fn partitions_at_rest(config: &Config, pool: &PgPool, metrics: &Metrics) -
     };
     let lease = Lease::acquired(Instant::now());
     lease.lose();
+    let (ledger, asks) = ledger::queues();
+    ledger::start(asks, pool, metrics, &vital);
     let context = Arc::new(ChannelContext {
         pool: pool.clone(),
+        ledger,
         clock,
         metrics: metrics.clone(),
         settings: ChannelSettings::from(&config.conversation),

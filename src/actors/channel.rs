@@ -9,6 +9,7 @@ use actix::Addr;
 use sqlx::PgPool;
 
 use super::clients::{AiClient, CaseClient};
+use super::ledger::Ledger;
 use super::partition::{Observe, Partition, Seen, Wake};
 use super::sender::Sender;
 use super::supervision;
@@ -23,6 +24,7 @@ use crate::store::channel::leases;
 /// Everything a conversation's actor works with. Shared by all of a node's.
 pub struct ChannelContext {
     pub pool: PgPool,
+    pub ledger: Ledger,
     pub clock: Clock,
     pub metrics: Metrics,
     pub settings: ChannelSettings,

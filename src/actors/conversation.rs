@@ -22,18 +22,19 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::channel::ChannelContext;
+use super::ledger::LedgerError;
 use super::partition::{Handled, MayLeave, Partition};
 use super::sender::ShowTyping;
 use super::supervision;
 use crate::ai::builtin::urgency;
 use crate::dialogue::batching::{self, Decision, Pace, Waiting};
 use crate::ids::{ConversationId, Epoch, MessageId};
-use crate::store::StoreError;
 use crate::store::channel::conversation::{self as store, Conversation, InboxMessage, Load, Loaded, Mode};
-use crate::store::channel::outbox;
+use crate::store::channel::loading::Look;
 
 pub use thinking::outbound_row;
 
+use delivery::Mail;
 pub use observation::{Delivering, Doing, Observation, Observed};
 use thinking::Thinking;
 
@@ -84,11 +85,13 @@ pub struct ConversationActor {
     /// Of the messages that wait.
     paces: HashMap<MessageId, Pace>,
     owned: bool,
+    /// The last look found more than a turn takes: calls without an answer, or messages that came too late for it.
+    more_open: bool,
     /// A wake-up came that the next look must take into account.
     dirty: bool,
     looking_beside: bool,
     delivering: bool,
-    deliver_again: bool,
+    deliver_again: Option<Mail>,
     timer: Option<SpawnHandle>,
     outbox_timer: Option<SpawnHandle>,
     typing: Option<SpawnHandle>,
@@ -106,10 +109,11 @@ impl ConversationActor {
             conversation: None,
             paces: HashMap::new(),
             owned: false,
+            more_open: false,
             dirty: false,
             looking_beside: false,
             delivering: false,
-            deliver_again: false,
+            deliver_again: None,
             timer: None,
             outbox_timer: None,
             typing: None,
@@ -160,8 +164,7 @@ impl ConversationActor {
         self.dirty = false;
         self.cancel_timer(context);
         self.begin(Activity::Looking);
-        let reading =
-            read(self.context().clone(), self.identity.conversation, self.identity.epoch, self.owned);
+        let reading = self.read(!self.owned);
         context.spawn(reading.into_actor(self).map(|load, actor, context| {
             actor.begin(Activity::Resting);
             match load {
@@ -175,7 +178,7 @@ impl ConversationActor {
     fn look_beside(&mut self, context: &mut Context<Self>) {
         self.dirty = false;
         self.looking_beside = true;
-        let reading = read(self.context().clone(), self.identity.conversation, self.identity.epoch, true);
+        let reading = self.read(false);
         context.spawn(reading.into_actor(self).map(|load, actor, context| {
             actor.looking_beside = false;
             if matches!(actor.activity, Activity::Thinking(_)) {
@@ -188,6 +191,13 @@ impl ConversationActor {
         }));
     }
 
+    fn read(&self, takes_ownership: bool) -> impl Future<Output = Result<Load, LedgerError>> + 'static {
+        let ledger = self.context().ledger.clone();
+        let look =
+            Look { conversation_id: self.identity.conversation, epoch: self.identity.epoch, takes_ownership };
+        async move { ledger.look(look).await }
+    }
+
     fn found(&mut self, load: Load, context: &mut Context<Self>) {
         let loaded = match load {
             Load::Loaded(loaded) => loaded,
@@ -198,10 +208,13 @@ impl ConversationActor {
             Load::Missing => return context.stop(),
         };
         self.owned = true;
-        self.deliver(context);
-        let Loaded { conversation, mut inbox, calls } = *loaded;
-        self.keep_next_turn(&mut inbox);
+        let Loaded { conversation, mut inbox, calls, sendable } = *loaded;
+        let more = self.keep_next_turn(&mut inbox);
         self.conversation = Some(conversation);
+        self.more_open = more || !calls.is_empty();
+        if sendable {
+            self.deliver(context);
+        }
         // Decided even when a wake-up came during the look: wake-ups faster than looks must not keep it from ever acting.
         if !self.stopping {
             self.decide(inbox, calls, context);
@@ -209,10 +222,11 @@ impl ConversationActor {
         self.advance(context);
     }
 
-    /// Messages that come late are a turn of their own; what came in time waits for the next.
-    fn keep_next_turn(&self, inbox: &mut Vec<InboxMessage>) {
+    /// Messages that come late are a turn of their own; true when others wait for the next.
+    fn keep_next_turn(&self, inbox: &mut Vec<InboxMessage>) -> bool {
         let sent_at: Vec<Timestamp> = inbox.iter().map(|message| message.sent_at).collect();
         inbox.truncate(batching::next_turn(&sent_at, self.context().clock.now()));
+        inbox.len() < sent_at.len()
     }
 
     /// Calls first (their answer is owed), then the turn.
@@ -336,8 +350,8 @@ impl ConversationActor {
     }
 
     /// The database did not answer: nothing is known to have changed, so look again soon.
-    fn store_failed(&mut self, error: &StoreError, context: &mut Context<Self>) {
-        let cause = std::error::Error::source(error).map(ToString::to_string);
+    fn store_failed(&mut self, error: &dyn std::error::Error, context: &mut Context<Self>) {
+        let cause = error.source().map(ToString::to_string);
         tracing::warn!(conversation.id = %self.identity.conversation, %error, cause, "the store failed a conversation");
         self.look_again_soon(context);
     }
@@ -353,20 +367,6 @@ impl ConversationActor {
             actor.advance(context);
         }));
     }
-}
-
-async fn read(
-    channel: Arc<ChannelContext>,
-    conversation: ConversationId,
-    epoch: Epoch,
-    owned: bool,
-) -> Result<Load, StoreError> {
-    if owned {
-        return store::read(&channel.pool, conversation, epoch).await;
-    }
-    let load = store::load(&channel.pool, conversation, epoch).await?;
-    outbox::abandon_claims(&channel.pool, conversation, epoch).await?;
-    Ok(load)
 }
 
 fn pace(message: &InboxMessage) -> Pace {
@@ -396,7 +396,7 @@ impl Handler<Wake> for ConversationActor {
         }
         if !matches!(self.activity, Activity::Resting) {
             // The look that this wake-up asks for may have to wait; what an officer wrote need not.
-            self.deliver(context);
+            self.deliver_if_any(context);
         }
         self.advance(context);
     }

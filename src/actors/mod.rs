@@ -1,7 +1,7 @@
 //! Who acts. All spawning is in [`supervision`]; decisions are in `dialogue`, SQL in `store`.
 //!
-//! [`partition`] (64 of them) → [`conversation`]; [`ai`], [`case`] and [`sender`] beside them; [`intake`] writes webhooks, [`media`] fetches
-//! the files that they name.
+//! [`partition`] (64 of them) → [`conversation`]; [`ai`], [`case`] and [`sender`] beside them; [`intake`] writes webhooks,
+//! [`ledger`] what conversations read and write, [`media`] fetches the files that messages name.
 
 pub mod ai;
 pub mod case;
@@ -9,6 +9,7 @@ pub mod channel;
 pub mod clients;
 pub mod conversation;
 pub mod intake;
+pub mod ledger;
 pub mod media;
 pub mod partition;
 pub mod sender;

@@ -129,15 +129,17 @@ impl ConversationActor {
             events: Vec::new(),
             hand_over: outcome.hand_over,
         };
+        let has_reply = !commit.outbound.is_empty();
         let writing = async move {
             crate::crash_point!("answer::before_commit");
             store::commit_answer(&channel.pool, &commit).await
         };
-        context.wait(writing.into_actor(self).map(|written, actor, context| {
+        context.wait(writing.into_actor(self).map(move |written, actor, context| {
             actor.begin(Activity::Resting);
             actor.dirty = true;
             match written {
-                Ok(Committed::Yes(_)) => actor.deliver(context),
+                Ok(Committed::Yes(_)) if has_reply => actor.deliver(context),
+                Ok(Committed::Yes(_)) => {}
                 // The call stays open; it is made again with the same key, and answered the same.
                 Ok(Committed::Stale) => {}
                 Err(error) => return actor.store_failed(&error, context),

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::{Activity, ConversationActor};
 use crate::actors::channel::ChannelContext;
 use crate::actors::clients::CallFailed;
+use crate::actors::ledger::LedgerError;
 use crate::bus::case_calls::ReportedComplaint;
 use crate::dialogue::batching;
 use crate::dialogue::reply::{self, Reply};
@@ -20,10 +21,10 @@ use crate::dialogue::turn::{self, BatchMessage, ComplaintFact, Facts, Lookup};
 use crate::dialogue::understanding::{ContextLine, Language, Speaker, UnderstandRequest, Understanding};
 use crate::dialogue::{phrases, understanding};
 use crate::ids::{DraftId, MessageId};
-use crate::store::StoreError;
 use crate::store::channel::conversation::{
     self as store, Committed, Conversation, InboxMessage, Load, Mode, NewEvent, NewOutbound, TurnCommit,
 };
+use crate::store::channel::loading::INBOX_LIMIT;
 use crate::store::channel::takeover::{self, SaidLine};
 use crate::whatsapp::outgoing::{Button, Content};
 
@@ -88,7 +89,7 @@ impl ConversationActor {
     }
 
     /// The store was read beside the thinking: does the turn still fit?
-    pub(super) fn reconsider(&mut self, load: Result<Load, StoreError>, context: &mut Context<Self>) {
+    pub(super) fn reconsider(&mut self, load: Result<Load, LedgerError>, context: &mut Context<Self>) {
         let mut loaded = match load {
             Ok(Load::Loaded(loaded)) => loaded,
             Ok(Load::Fenced | Load::Missing) => {
@@ -97,10 +98,15 @@ impl ConversationActor {
                 return;
             }
             // The commit will tell.
-            Err(_) => return,
+            Err(_) => {
+                self.more_open = true;
+                return;
+            }
         };
-        self.deliver(context);
-        self.keep_next_turn(&mut loaded.inbox);
+        let more = self.keep_next_turn(&mut loaded.inbox);
+        if loaded.sendable {
+            self.deliver(context);
+        }
         let Activity::Thinking(thinking) = &self.activity else { return };
         if loaded.conversation.mode == Mode::Human {
             self.drop_thinking(context, "cancelled");
@@ -108,6 +114,7 @@ impl ConversationActor {
             return;
         }
         let newer = loaded.inbox.iter().any(|message| !thinking.batch.contains(message));
+        self.more_open = more || newer || !loaded.calls.is_empty();
         let first = thinking.batch.iter().map(|message| message.received_at).min();
         let now = self.context().clock.now();
         let timing = self.context().settings.timing;
@@ -165,28 +172,39 @@ impl ConversationActor {
             return self.look_again_soon(context);
         }
         self.begin(Activity::Committing);
-        let channel = self.context().clone();
+        let ledger = self.context().ledger.clone();
+        let has_reply = !commit.outbound.is_empty();
+        // What the turn left open is looked at next. The last look saw everything else; what came since woke us.
+        let leaves_work = !commit.calls.is_empty() || self.more_open || commit.processed.len() >= INBOX_LIMIT;
         let writing = async move {
             crate::crash_point!("turn::before_commit");
             crate::delay_point!("turn::commit");
-            let written = store::commit_turn(&channel.pool, &commit).await;
+            let written = ledger.commit(commit).await;
             crate::crash_point!("turn::after_commit");
             written
         };
         context.wait(writing.into_actor(self).map(move |written, actor, context| {
             actor.begin(Activity::Resting);
             actor.stop_typing(context);
-            // Whatever came of it, the store is read again: for calls, for newer messages, for who owns it.
-            actor.dirty = true;
             match written {
-                Ok(Committed::Yes(_)) => {
+                Ok(Committed::Yes(version)) => {
                     actor.context().metrics.turns.with_label_values(&[outcome]).inc();
-                    actor.deliver(context);
+                    if let Some(conversation) = &mut actor.conversation {
+                        conversation.version = version;
+                    }
+                    actor.dirty |= leaves_work;
+                    if has_reply {
+                        actor.deliver(context);
+                    }
                 }
                 Ok(Committed::Stale) => {
+                    actor.dirty = true;
                     actor.context().metrics.turns.with_label_values(&["stale"]).inc();
                 }
                 Err(error) => return actor.store_failed(&error, context),
+            }
+            if !actor.dirty && !actor.stopping {
+                return actor.rest_until(None, context);
             }
             actor.advance(context);
         }));

@@ -1,18 +1,18 @@
-//! Loading a conversation, and the one statement that commits a turn (DESIGN §3.4–3.6).
+//! A conversation as its actor reads and changes it (DESIGN §3.4–3.6). What many conversations do at once, reading and
+//! committing turns, is in [`loading`](super::loading) and [`turns`](super::turns).
 //!
-//! Ownership is fenced here: loading raises `owner_epoch`, and every commit asks for `version = $v AND
-//! owner_epoch <= $e`. No row changed means a stale owner or a takeover: the caller drops everything and reloads.
+//! Loading raises `owner_epoch`, and every commit asks for `version = $v AND owner_epoch <= $e`. No row changed means a
+//! stale owner or a takeover: the caller drops everything and reloads.
 
 use jiff::Timestamp;
 use serde_json::Value;
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use super::loading::{self, Look};
+use super::turns::{self, EventColumns, OutboundColumns};
 use crate::ids::{CallId, ConversationId, Epoch, MessageId, PartitionId, PersonId, Version};
 use crate::store::StoreError;
-
-/// Rows of the inbox read at once; the rest is read after these are processed.
-const INBOX_LIMIT: i64 = 200;
 
 /// Who answers the citizen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::Display)]
@@ -70,6 +70,8 @@ pub struct Loaded {
     /// In the order of (Meta's time, arrival).
     pub inbox: Vec<InboxMessage>,
     pub calls: Vec<OpenCall>,
+    /// Something waits to be sent, now or later.
+    pub sendable: bool,
 }
 
 /// A message of ours to be queued.
@@ -149,204 +151,29 @@ pub enum Load {
 
 /// Takes ownership at `epoch` and reads everything that is open.
 pub async fn load(pool: &PgPool, id: ConversationId, epoch: Epoch) -> Result<Load, StoreError> {
-    sqlx::query!(
-        "UPDATE gc_channel.conversations SET owner_epoch = $2 WHERE conversation_id = $1 AND owner_epoch < $2",
-        id.0,
-        epoch.0
-    )
-    .execute(pool)
-    .await?;
-    read(pool, id, epoch).await
+    look_at(pool, Look { conversation_id: id, epoch, takes_ownership: true }).await
 }
 
 /// Reads again without taking ownership.
 pub async fn read(pool: &PgPool, id: ConversationId, epoch: Epoch) -> Result<Load, StoreError> {
-    let row = sqlx::query!(
-        r#"SELECT c.phone_number_id, c.person_id, p.phone, p.bsuid, c.version, c.owner_epoch, c.mode, c.state,
-                  c.failed_turns, c.retry_at, c.parked_at, c.returned_at, c.merged_into
-           FROM gc_channel.conversations c JOIN gc_channel.user_profiles p USING (person_id)
-           WHERE c.conversation_id = $1"#,
-        id.0
-    )
-    .fetch_optional(pool)
-    .await?;
-    let Some(row) = row.filter(|row| row.merged_into.is_none()) else { return Ok(Load::Missing) };
-    if row.owner_epoch > epoch.0 {
-        return Ok(Load::Fenced);
-    }
-    let conversation = Conversation {
-        conversation_id: id,
-        phone_number_id: row.phone_number_id,
-        person_id: PersonId(row.person_id),
-        phone: row.phone,
-        bsuid: row.bsuid,
-        version: Version(row.version),
-        mode: row.mode.parse().map_err(|_| StoreError::Corrupt("mode of a conversation".into()))?,
-        state: row.state,
-        failed_turns: row.failed_turns,
-        retry_at: row.retry_at.map(Timestamp::from),
-        parked: row.parked_at.is_some(),
-        returned_at: row.returned_at.map(Timestamp::from),
-    };
-    let inbox = read_inbox(pool, id).await?;
-    let calls = read_calls(pool, id).await?;
-    Ok(Load::Loaded(Box::new(Loaded { conversation, inbox, calls })))
+    look_at(pool, Look { conversation_id: id, epoch, takes_ownership: false }).await
 }
 
-/// Unprocessed messages, by `processed_at IS NULL`, never by "seq greater than the last".
-async fn read_inbox(pool: &PgPool, id: ConversationId) -> Result<Vec<InboxMessage>, StoreError> {
-    let rows = sqlx::query!(
-        r#"SELECT message_id, wamid AS "wamid!", kind, text, content, sent_at, received_at
-           FROM gc_channel.messages
-           WHERE partition = $2 AND conversation_id = $1 AND direction = 'in' AND processed_at IS NULL
-           ORDER BY sent_at, seq LIMIT $3"#,
-        id.0,
-        PartitionId::of(id).as_i16(),
-        INBOX_LIMIT
-    )
-    .fetch_all(pool)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| InboxMessage {
-            message_id: MessageId(row.message_id),
-            wamid: row.wamid,
-            kind: row.kind,
-            text: row.text,
-            content: row.content,
-            sent_at: row.sent_at.into(),
-            received_at: row.received_at.into(),
-        })
-        .collect())
-}
-
-async fn read_calls(pool: &PgPool, id: ConversationId) -> Result<Vec<OpenCall>, StoreError> {
-    let rows = sqlx::query!(
-        "SELECT call_id, kind, key, body, attempts, next_attempt_at FROM gc_channel.calls
-         WHERE partition = $2 AND conversation_id = $1 AND answered_at IS NULL ORDER BY seq",
-        id.0,
-        PartitionId::of(id).as_i16()
-    )
-    .fetch_all(pool)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| OpenCall {
-            call_id: CallId(row.call_id),
-            kind: row.kind,
-            key: row.key,
-            body: row.body,
-            attempts: row.attempts,
-            next_attempt_at: row.next_attempt_at.into(),
-        })
-        .collect())
-}
-
-/// Parallel columns of the rows to insert.
-struct OutboundColumns {
-    ids: Vec<Uuid>,
-    kinds: Vec<String>,
-    texts: Vec<String>,
-    contents: Vec<Value>,
-}
-
-impl OutboundColumns {
-    fn of(outbound: &[NewOutbound]) -> Self {
-        OutboundColumns {
-            ids: outbound.iter().map(|message| message.message_id.0).collect(),
-            kinds: outbound.iter().map(|message| message.kind.clone()).collect(),
-            texts: outbound.iter().map(|message| message.text.clone()).collect(),
-            contents: outbound.iter().map(|message| message.content.clone()).collect(),
-        }
-    }
-}
-
-struct EventColumns {
-    ids: Vec<Uuid>,
-    keys: Vec<String>,
-    bodies: Vec<Value>,
-}
-
-impl EventColumns {
-    fn of(events: &[NewEvent]) -> Self {
-        EventColumns {
-            ids: events.iter().map(|_| Uuid::now_v7()).collect(),
-            keys: events.iter().map(|event| event.routing_key.clone()).collect(),
-            bodies: events.iter().map(|event| event.body.clone()).collect(),
-        }
-    }
+async fn look_at(pool: &PgPool, look: Look) -> Result<Load, StoreError> {
+    Ok(loading::look(pool, &[look]).await?.pop().unwrap_or(Load::Missing))
 }
 
 /// Commits a turn in one statement: state, processed rows, messages, calls and events, or nothing at all.
 pub async fn commit_turn(pool: &PgPool, commit: &TurnCommit) -> Result<Committed, StoreError> {
-    let partition = PartitionId::of(commit.conversation_id).as_i16();
-    let outbound = OutboundColumns::of(&commit.outbound);
-    let events = EventColumns::of(&commit.events);
-    let version = sqlx::query_scalar!(
-        r#"WITH c AS (
-               UPDATE gc_channel.conversations
-               SET state = $4, version = version + 1, owner_epoch = $3, failed_turns = 0, retry_at = NULL,
-                   waiting_since = CASE WHEN $19::text IS NULL THEN waiting_since
-                                        ELSE coalesce(waiting_since, now()) END,
-                   waiting_reason = coalesce($19, waiting_reason), updated_at = now()
-               WHERE conversation_id = $1 AND version = $2 AND owner_epoch <= $3 AND mode = 'bot'
-               RETURNING conversation_id, version),
-           processed AS (
-               UPDATE gc_channel.messages m SET processed_at = now(), turn_id = $5
-               FROM c WHERE m.message_id = ANY($6) AND m.conversation_id = c.conversation_id
-                        AND m.processed_at IS NULL),
-           outbound AS (
-               INSERT INTO gc_channel.messages
-                   (message_id, conversation_id, partition, direction, kind, text, content, sent_at, origin, status,
-                    turn_id)
-               SELECT new.id, c.conversation_id, $7, 'out', new.kind, new.text, new.content, now(), 'bot', 'queued', $5
-               FROM c, unnest($8::uuid[], $9::text[], $10::text[], $11::jsonb[]) WITH ORDINALITY
-                    AS new (id, kind, text, content, position)
-               ORDER BY new.position),
-           calls AS (
-               INSERT INTO gc_channel.calls (call_id, conversation_id, partition, kind, key, body)
-               SELECT new.id, c.conversation_id, $7, new.kind, new.key, new.body
-               FROM c, unnest($12::uuid[], $13::text[], $14::uuid[], $15::jsonb[]) WITH ORDINALITY
-                    AS new (id, kind, key, body, position)
-               ORDER BY new.position
-               ON CONFLICT (key) DO NOTHING),
-           events AS (
-               INSERT INTO gc_channel.event_outbox (event_id, routing_key, body)
-               SELECT new.id, new.routing_key, new.body
-               FROM c, unnest($16::uuid[], $17::text[], $18::jsonb[]) WITH ORDINALITY
-                    AS new (id, routing_key, body, position)
-               ORDER BY new.position)
-           SELECT version FROM c"#,
-        commit.conversation_id.0,
-        commit.version.0,
-        commit.epoch.0,
-        commit.state,
-        commit.turn_id,
-        &commit.processed.iter().map(|id| id.0).collect::<Vec<_>>(),
-        partition,
-        &outbound.ids,
-        &outbound.kinds,
-        &outbound.texts,
-        &outbound.contents,
-        &commit.calls.iter().map(|_| Uuid::now_v7()).collect::<Vec<_>>(),
-        &commit.calls.iter().map(|call| call.kind.clone()).collect::<Vec<_>>(),
-        &commit.calls.iter().map(|call| call.key).collect::<Vec<_>>(),
-        &commit.calls.iter().map(|call| call.body.clone()).collect::<Vec<_>>(),
-        &events.ids,
-        &events.keys,
-        &events.bodies,
-        commit.hand_over
-    )
-    .fetch_optional(pool)
-    .await?;
-    Ok(version.map_or(Committed::Stale, |version| Committed::Yes(Version(version))))
+    let written = turns::commit(pool, std::slice::from_ref(commit)).await?;
+    Ok(written.first().copied().unwrap_or(Committed::Stale))
 }
 
 /// Commits the answer of a call in one statement. A takeover in between does not undo what the other service did:
 /// the answer and the state are kept, and the bot's reply is filed as cancelled, for the officer to see.
 pub async fn commit_answer(pool: &PgPool, commit: &AnswerCommit) -> Result<Committed, StoreError> {
-    let outbound = OutboundColumns::of(&commit.outbound);
-    let events = EventColumns::of(&commit.events);
+    let outbound = OutboundColumns::of(std::iter::once((commit.conversation_id, &*commit.outbound)));
+    let events = EventColumns::of(std::iter::once((commit.conversation_id, &*commit.events)));
     let version = sqlx::query_scalar!(
         r#"WITH answered AS (
                UPDATE gc_channel.calls k SET answered_at = now(), answer = $5

@@ -2,8 +2,11 @@
 //!
 //! - [`intake`]: webhooks become rows (I1, I2)
 //! - [`statuses`]: what happened to our messages, forwards only
-//! - [`conversation`]: loading, and the one statement that commits a turn (I3, I4, I5)
-//! - [`outbox`]: claiming and settling messages of ours (I6)
+//! - [`conversation`]: what a conversation's actor reads and changes (I3, I4, I5)
+//! - [`loading`]: what many conversations find when they look
+//! - [`turns`]: the one statement that commits the turns of many conversations
+//! - [`claims`]: claiming messages of ours, and recording them as sent, many at once (I6, I7)
+//! - [`outbox`]: queueing them, putting them back, giving them up (I6)
 //! - [`takeover`]: a person takes over, as a transaction (I7) · [`idle`]: and has been away
 //! - [`leases`]: who owns which partition
 //! - [`standing`]: how things stand, for operators and gauges
@@ -13,12 +16,14 @@
 //! - [`media`]: files to fetch, and which keys of the object store are in use
 //! - [`people`]: what is held of a person
 
+pub mod claims;
 pub mod conversation;
 pub mod conversation_list;
 pub mod idle;
 pub mod intake;
 pub mod leases;
 pub mod listing;
+pub mod loading;
 pub mod media;
 pub mod outbox;
 pub mod people;
@@ -26,3 +31,4 @@ pub mod standing;
 pub mod statuses;
 pub mod sweep;
 pub mod takeover;
+pub mod turns;

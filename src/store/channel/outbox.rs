@@ -1,103 +1,31 @@
-//! Messages of ours: claimed before the call, settled after it (I6, I7).
+//! Messages of ours: queued, put back, given up (I6, I7). They are claimed and recorded as sent in
+//! [`claims`](super::claims), those of many conversations at once.
 //!
 //! Whoever puts a claimed row back shares the conversation's row lock first: a takeover that is being committed is
 //! waited for, so that a bot's row cannot slip back into the queue behind it.
-//!
-//! One row of a conversation at a time, in order. A row whose outcome is unknown holds back what follows until a
-//! status tells, or 60 s pass without one.
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use serde_json::Value;
-use sqlx::PgPool;
-use uuid::Uuid;
+use sqlx::{PgConnection, PgPool};
 
+use super::claims;
+pub use super::claims::{Claim, Claimed};
 use crate::ids::{ConversationId, Epoch, MessageId, PartitionId};
 use crate::store::StoreError;
 
-/// A row that this owner may send now.
-#[derive(Clone, Debug)]
-pub struct Claimed {
-    pub message_id: MessageId,
-    pub content: Value,
-    pub origin: String,
-    pub attempts: i32,
-    pub window_expires_at: Option<Timestamp>,
-}
-
-/// What a claim found.
-#[derive(Clone, Debug)]
-pub enum Claim {
-    /// Send it, beginning within 2 s, or give it back.
-    Row(Box<Claimed>),
-    /// Something waits; look again after this long.
-    Later(Duration),
-    /// The outbox is empty, or what is in it may not be sent.
-    Empty,
-}
-
-/// Claims the first row that may be sent. Requires the owner's epoch, and `mode = 'bot'` for the bot's rows.
+/// [`claims::claim`] for one conversation.
 pub async fn claim(pool: &PgPool, id: ConversationId, epoch: Epoch) -> Result<Claim, StoreError> {
-    let partition = PartitionId::of(id).as_i16();
-    // A row left unknown for 60 s without a status may be sent again. The bot's rows of before a takeover never are:
-    // the takeover put their next attempt at infinity.
-    let claimed = sqlx::query!(
-        r#"WITH head AS (
-               SELECT m.message_id FROM gc_channel.messages m
-               WHERE m.partition = $3 AND m.conversation_id = $1 AND m.direction = 'out'
-                 AND m.status IN ('queued', 'sending', 'unknown')
-                 AND m.next_attempt_at IS DISTINCT FROM 'infinity'
-               ORDER BY m.seq LIMIT 1)
-           UPDATE gc_channel.messages m
-           SET status = 'sending', claim_epoch = $2, claimed_at = now(), attempts = m.attempts + 1
-           FROM head, gc_channel.conversations c
-           WHERE m.message_id = head.message_id AND c.conversation_id = m.conversation_id
-             AND (m.status = 'queued' OR (m.status = 'unknown' AND m.claimed_at < now() - interval '60 seconds'))
-             AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= now())
-             AND c.owner_epoch <= $2 AND (c.mode = 'bot' OR m.origin <> 'bot')
-           RETURNING m.message_id, m.content, m.origin AS "origin!", m.attempts, c.window_expires_at"#,
-        id.0,
-        epoch.0,
-        partition
-    )
-    .fetch_optional(pool)
-    .await?;
-    if let Some(row) = claimed {
-        return Ok(Claim::Row(Box::new(Claimed {
-            message_id: MessageId(row.message_id),
-            content: row.content,
-            origin: row.origin,
-            attempts: row.attempts,
-            window_expires_at: row.window_expires_at.map(Timestamp::from),
-        })));
-    }
-    let waiting = sqlx::query_scalar!(
-        r#"SELECT extract(epoch FROM greatest(
-                      coalesce(m.next_attempt_at, now()),
-                      CASE WHEN m.status IN ('sending', 'unknown')
-                           THEN coalesce(m.claimed_at, now()) + interval '61 seconds' ELSE now() END) - now())::float8
-                  AS "seconds!"
-           FROM gc_channel.messages m JOIN gc_channel.conversations c USING (conversation_id)
-           WHERE m.partition = $3 AND m.conversation_id = $1 AND m.direction = 'out'
-             AND m.status IN ('queued', 'sending', 'unknown') AND m.next_attempt_at IS DISTINCT FROM 'infinity'
-             AND c.owner_epoch <= $2 AND (c.mode = 'bot' OR m.origin <> 'bot')
-           ORDER BY m.seq LIMIT 1"#,
-        id.0,
-        epoch.0,
-        partition
-    )
-    .fetch_optional(pool)
-    .await?;
-    Ok(match waiting {
-        Some(seconds) => Claim::Later(Duration::from_secs_f64(seconds.clamp(0.02, 3600.0))),
-        None => Claim::Empty,
-    })
+    Ok(claims::claim(pool, &[(id, epoch)]).await?.pop().unwrap_or(Claim::Empty))
 }
 
 /// For an actor that has just started: rows that are still claimed were claimed by one that is gone (an earlier owner,
 /// or this node's actor before a panic). Their outcome is unknown; their wait counts from the claim.
-pub async fn abandon_claims(pool: &PgPool, id: ConversationId, epoch: Epoch) -> Result<(), StoreError> {
+pub async fn abandon_claims(
+    connection: &mut PgConnection,
+    id: ConversationId,
+    epoch: Epoch,
+) -> Result<(), StoreError> {
     sqlx::query!(
         "WITH c AS (SELECT mode FROM gc_channel.conversations WHERE conversation_id = $1 FOR SHARE)
          UPDATE gc_channel.messages m
@@ -110,36 +38,14 @@ pub async fn abandon_claims(pool: &PgPool, id: ConversationId, epoch: Epoch) -> 
         epoch.0,
         PartitionId::of(id).as_i16()
     )
-    .execute(pool)
+    .execute(connection)
     .await?;
     Ok(())
 }
 
-/// The call succeeded. A status that was faster is kept; statuses that came before the `wamid` was known are applied.
+/// [`claims::mark_sent`] for one message.
 pub async fn mark_sent(pool: &PgPool, id: MessageId, wamid: &str) -> Result<(), StoreError> {
-    sqlx::query!(
-        "WITH early AS (DELETE FROM gc_channel.early_statuses WHERE wamid = $2 RETURNING status, errors, at),
-              best AS (SELECT status, errors, at FROM early ORDER BY gc_channel.status_rank(status) DESC LIMIT 1),
-              m AS (
-                  UPDATE gc_channel.messages m
-                  SET wamid = coalesce(m.wamid, $2),
-                      status = CASE WHEN m.status NOT IN ('sending', 'unknown', 'queued') THEN m.status
-                                    ELSE coalesce((SELECT status FROM best), 'sent') END,
-                      error = CASE WHEN m.status NOT IN ('sending', 'unknown', 'queued') THEN m.error
-                                   WHEN (SELECT status FROM best) = 'failed' THEN (SELECT errors FROM best) END,
-                      status_at = coalesce(m.status_at, (SELECT at FROM best), now())
-                  WHERE m.message_id = $1
-                  RETURNING m.conversation_id, m.message_id, m.wamid, m.status)
-         INSERT INTO gc_channel.event_outbox (event_id, routing_key, body)
-         SELECT $3, 'whatsapp.message.sent', jsonb_build_object('conversation_id', m.conversation_id,
-                'message_id', m.message_id, 'wamid', m.wamid, 'status', m.status) FROM m",
-        id.0,
-        wamid,
-        Uuid::now_v7()
-    )
-    .execute(pool)
-    .await?;
-    Ok(())
+    claims::mark_sent(pool, &[(id, wamid.to_owned())]).await
 }
 
 /// The call is known to have failed and may be made again after `delay`. A takeover in between cancels a bot's row.
@@ -166,8 +72,8 @@ pub async fn mark_retry(
     Ok(())
 }
 
-/// The claim could not be used in time; as if it had not been made.
-pub async fn give_back(pool: &PgPool, id: MessageId) -> Result<(), StoreError> {
+/// The claim that was the row's `attempt`th was not used; as if it had not been made. A later claim is left alone.
+pub async fn give_back(pool: &PgPool, id: MessageId, attempt: i32) -> Result<(), StoreError> {
     sqlx::query!(
         "WITH c AS (
              SELECT c.mode FROM gc_channel.messages m JOIN gc_channel.conversations c USING (conversation_id)
@@ -175,8 +81,9 @@ pub async fn give_back(pool: &PgPool, id: MessageId) -> Result<(), StoreError> {
          UPDATE gc_channel.messages m
          SET status = CASE WHEN c.mode = 'human' AND m.origin = 'bot' THEN 'cancelled' ELSE 'queued' END,
              attempts = m.attempts - 1
-         FROM c WHERE m.message_id = $1 AND m.status = 'sending'",
-        id.0
+         FROM c WHERE m.message_id = $1 AND m.status = 'sending' AND m.attempts = $2",
+        id.0,
+        attempt
     )
     .execute(pool)
     .await?;

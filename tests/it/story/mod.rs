@@ -13,3 +13,4 @@ mod panics;
 mod stopping;
 mod supervision;
 mod takeover;
+mod takeover_race;

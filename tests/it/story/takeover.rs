@@ -1,18 +1,16 @@
 //! An officer takes over: from the acknowledgement on the bot is silent (I7), the officer's words go out in order, and
 //! the bot takes up again where the officer ended.
 
-use std::time::Duration;
-
-use futures::future::join_all;
-use govconnect::clock::Clock;
-use jiff::Timestamp;
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
-use crate::support::office::{BROKEN_ROAD, Office, eventually};
+use crate::support::office::{BROKEN_ROAD, Office};
 
-async fn take(office: &Office, id: &str, admin: &str, force: bool) -> crate::support::service::Answer {
+pub(super) async fn take(
+    office: &Office,
+    id: &str,
+    admin: &str,
+    force: bool,
+) -> crate::support::service::Answer {
     let body = json!({"admin_id": admin, "reason": "warga minta petugas", "force": force});
     office.post(&format!("/internal/takeover/{id}/start"), body).await
 }
@@ -204,76 +202,5 @@ async fn the_bot_goes_on_with_what_the_officer_said() {
     assert!(replies[3].text.contains(&number), "{replies:?}");
     assert_eq!(replies[3].text.matches("LAP-").count(), 1, "{replies:?}");
     office.check().await;
-    office.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn takeovers_raced_against_turns_are_followed_by_no_bot_message_but_those_in_flight() {
-    const RACES: usize = 200;
-    let seed: u64 = rand::rng().random();
-    eprintln!("seed {seed}");
-    let office = Office::open_with(&[("DATABASE__MAX_CONNECTIONS", "16"), (
-        "FAILPOINTS",
-        "turn::before_commit=30%sleep(3);answer::before_commit=30%sleep(3);send::after_claim=50%sleep(4);send::before_record=30%sleep(4)",
-    )])
-    .await;
-    let clock = Clock::system();
-    let citizens: Vec<String> = (0..RACES).map(|number| format!("balap{number}")).collect();
-    for citizen in &citizens {
-        office.citizen(citizen).await;
-        // Known before the race, so that it can be taken over at any moment of it.
-        office.says(citizen, "halo").await;
-    }
-    for citizen in &citizens {
-        office.replies(citizen, 1).await;
-    }
-    office.is_quiet().await;
-    let mut random = StdRng::seed_from_u64(seed);
-    let delays: Vec<u64> = (0..RACES).map(|_| random.random_range(0..2_000)).collect();
-    let races = citizens.iter().zip(&delays).map(|(citizen, delay)| {
-        let (office, clock) = (&office, &clock);
-        async move {
-            let id = office.conversation(citizen).await;
-            office.says(citizen, BROKEN_ROAD).await;
-            tokio::time::sleep(Duration::from_millis(*delay)).await;
-            let taken = eventually("it is taken over", async || {
-                let answer = take(office, &id, "rina", false).await;
-                // So many at once may find the database busy; an officer would press the button again.
-                (answer.status.as_u16() != 503).then(|| answer.success(200))
-            })
-            .await;
-            (id, clock.now(), taken["in_flight"].clone())
-        }
-    });
-    let taken = join_all(races).await;
-    // Whatever was still under way has ended.
-    office.is_quiet().await;
-    let mut after = 0;
-    for (citizen, (id, acknowledged, in_flight)) in citizens.iter().zip(&taken) {
-        for entry in office.log(&format!("kind=graph&person={citizen}")).await {
-            let at: Timestamp = entry["at"].as_str().unwrap().parse().unwrap();
-            if entry["call"] == "read" || at <= *acknowledged {
-                continue;
-            }
-            let named = in_flight.as_array().unwrap().contains(&entry["opaque"]);
-            assert!(named, "I7: {citizen} {id} got {entry} after {acknowledged}, seed {seed}");
-        }
-        after += usize::from(in_flight != &Value::Array(vec![]));
-    }
-    eprintln!("{after} of {RACES} had messages in flight");
-    let ends = taken
-        .iter()
-        .map(async |(id, _, _)| office.post(&format!("/internal/takeover/{id}/end"), json!({})).await);
-    for answer in join_all(ends).await {
-        answer.success(204);
-    }
-    office.check().await;
-    // The bot is back for everybody.
-    office.says(&citizens[0], "halo").await;
-    eventually("the bot answers again", async || {
-        let before = office.accepted(Some(&citizens[0])).await.len();
-        (before >= 2).then_some(())
-    })
-    .await;
     office.close().await;
 }

@@ -319,7 +319,8 @@ impl Office {
         }
     }
 
-    async fn log_page(&self, query: &str) -> Value {
+    /// One page of the log.
+    pub async fn log_page(&self, query: &str) -> Value {
         let url = format!("{}/control/log?{query}", self.simulator.url());
         self.http.get(url).send().await.expect("the log").json().await.expect("JSON")
     }

@@ -1,0 +1,227 @@
+//! Messages of ours are claimed before the call and recorded as sent after it, those of many conversations at once
+//! (I6, I7). What is put back or given up is in [`outbox`](super::outbox).
+//!
+//! One row of a conversation at a time, in order. A row whose outcome is unknown holds back what follows until a
+//! status tells, or 60 s pass without one. Message rows are locked in id order, as statuses lock them.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use crate::ids::{ConversationId, Epoch, MessageId, PartitionId};
+use crate::store::StoreError;
+
+/// A row that this owner may send now.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    pub message_id: MessageId,
+    pub content: Value,
+    pub origin: String,
+    /// Counting this one, from 1.
+    pub attempts: i32,
+    pub window_expires_at: Option<Timestamp>,
+    /// Something waits behind it.
+    pub more: bool,
+}
+
+/// What a claim found.
+#[derive(Clone, Debug)]
+pub enum Claim {
+    /// Send it, beginning within 2 s, or give it back.
+    Row(Box<Claimed>),
+    /// Something waits; look again after this long.
+    Later(Duration),
+    /// The outbox is empty, or what is in it may not be sent.
+    Empty,
+}
+
+/// Claims the first row of each conversation that may be sent, in the order given. Requires the owner's epoch, and
+/// `mode = 'bot'` for the bot's rows. Of a conversation that comes twice only one can win.
+pub async fn claim(pool: &PgPool, owners: &[(ConversationId, Epoch)]) -> Result<Vec<Claim>, StoreError> {
+    let mut connection = pool.acquire().await?;
+    let mut claimed = claim_heads(&mut connection, owners).await?;
+    let left: Vec<(ConversationId, Epoch)> =
+        owners.iter().filter(|(id, epoch)| !claimed.contains_key(&(*id, *epoch))).copied().collect();
+    let waits = match left.is_empty() {
+        true => HashMap::new(),
+        // The rows above are claimed and on disk: they must not be lost to a failure here. Whoever is told to wait
+        // a moment asks again.
+        false => match read_waits(&mut connection, &left).await {
+            Ok(waits) => waits,
+            Err(error) if claimed.is_empty() => return Err(error),
+            Err(_) => left.iter().map(|owner| (*owner, Duration::from_secs(1))).collect(),
+        },
+    };
+    Ok(owners
+        .iter()
+        .map(|owner| match (claimed.remove(owner), waits.get(owner)) {
+            (Some(row), _) => Claim::Row(Box::new(row)),
+            (None, Some(wait)) => Claim::Later(*wait),
+            (None, None) => Claim::Empty,
+        })
+        .collect())
+}
+
+type Owner = (ConversationId, Epoch);
+
+struct OwnerColumns {
+    ids: Vec<Uuid>,
+    epochs: Vec<i64>,
+    partitions: Vec<i16>,
+}
+
+impl OwnerColumns {
+    fn of(owners: &[Owner]) -> Self {
+        OwnerColumns {
+            ids: owners.iter().map(|(id, _)| id.0).collect(),
+            epochs: owners.iter().map(|(_, epoch)| epoch.0).collect(),
+            partitions: owners.iter().map(|(id, _)| PartitionId::of(*id).as_i16()).collect(),
+        }
+    }
+}
+
+async fn claim_heads(
+    connection: &mut PgConnection,
+    owners: &[Owner],
+) -> Result<HashMap<Owner, Claimed>, StoreError> {
+    let asked = OwnerColumns::of(owners);
+    // A row left unknown for 60 s without a status may be sent again. The bot's rows of before a takeover never are:
+    // the takeover put their next attempt at infinity.
+    //
+    // The mode and the epoch are those of the moment the statement began. A takeover that commits meanwhile has
+    // changed the row itself (cancelled, or never again), and that is looked at again after waiting for its lock.
+    let rows = sqlx::query!(
+        r#"WITH head AS (
+               SELECT first.message_id, asked.epoch, c.conversation_id, c.mode, c.window_expires_at
+               FROM unnest($1::uuid[], $2::bigint[], $3::smallint[]) AS asked (conversation_id, epoch, partition)
+               JOIN gc_channel.conversations c
+                 ON c.conversation_id = asked.conversation_id AND c.owner_epoch <= asked.epoch
+               CROSS JOIN LATERAL (
+                   SELECT m.message_id FROM gc_channel.messages m
+                   WHERE m.partition = asked.partition AND m.conversation_id = asked.conversation_id
+                     AND m.direction = 'out' AND m.status IN ('queued', 'sending', 'unknown')
+                     AND m.next_attempt_at IS DISTINCT FROM 'infinity'
+                   ORDER BY m.seq LIMIT 1) AS first),
+           locked AS (
+               SELECT m.message_id, head.epoch, head.conversation_id, head.window_expires_at
+               FROM head JOIN gc_channel.messages m USING (message_id)
+               WHERE (m.status = 'queued'
+                      OR (m.status = 'unknown' AND m.claimed_at < now() - interval '60 seconds'))
+                 AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= now())
+                 AND (head.mode = 'bot' OR m.origin <> 'bot')
+               ORDER BY m.message_id FOR NO KEY UPDATE OF m)
+           UPDATE gc_channel.messages m
+           SET status = 'sending', claim_epoch = locked.epoch, claimed_at = now(), attempts = m.attempts + 1
+           FROM locked
+           WHERE m.message_id = locked.message_id
+             AND (m.status = 'queued' OR (m.status = 'unknown' AND m.claimed_at < now() - interval '60 seconds'))
+             AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= now())
+           RETURNING m.conversation_id, locked.epoch AS "epoch!", m.message_id, m.content, m.origin AS "origin!",
+               m.attempts, locked.window_expires_at,
+               EXISTS (SELECT FROM gc_channel.messages behind
+                       WHERE behind.partition = m.partition AND behind.conversation_id = m.conversation_id
+                         AND behind.direction = 'out' AND behind.status IN ('queued', 'sending', 'unknown')
+                         AND behind.seq > m.seq) AS "more!""#,
+        &asked.ids,
+        &asked.epochs,
+        &asked.partitions
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let claimed = Claimed {
+                message_id: MessageId(row.message_id),
+                content: row.content,
+                origin: row.origin,
+                attempts: row.attempts,
+                window_expires_at: row.window_expires_at.map(Timestamp::from),
+                more: row.more,
+            };
+            ((ConversationId(row.conversation_id), Epoch(row.epoch)), claimed)
+        })
+        .collect())
+}
+
+/// How long until the first row of each may be looked at again; nothing for those whose outbox is empty.
+async fn read_waits(
+    connection: &mut PgConnection,
+    owners: &[Owner],
+) -> Result<HashMap<Owner, Duration>, StoreError> {
+    let asked = OwnerColumns::of(owners);
+    let rows = sqlx::query!(
+        r#"SELECT asked.conversation_id AS "conversation_id!", asked.epoch AS "epoch!", first.seconds AS "seconds!"
+           FROM unnest($1::uuid[], $2::bigint[], $3::smallint[]) AS asked (conversation_id, epoch, partition)
+           JOIN gc_channel.conversations c
+             ON c.conversation_id = asked.conversation_id AND c.owner_epoch <= asked.epoch
+           CROSS JOIN LATERAL (
+               SELECT extract(epoch FROM greatest(
+                          coalesce(m.next_attempt_at, now()),
+                          CASE WHEN m.status IN ('sending', 'unknown')
+                               THEN coalesce(m.claimed_at, now()) + interval '61 seconds' ELSE now() END)
+                          - now())::float8 AS seconds
+               FROM gc_channel.messages m
+               WHERE m.partition = asked.partition AND m.conversation_id = asked.conversation_id
+                 AND m.direction = 'out' AND m.status IN ('queued', 'sending', 'unknown')
+                 AND m.next_attempt_at IS DISTINCT FROM 'infinity'
+                 AND (c.mode = 'bot' OR m.origin <> 'bot')
+               ORDER BY m.seq LIMIT 1) AS first"#,
+        &asked.ids,
+        &asked.epochs,
+        &asked.partitions
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let wait = Duration::from_secs_f64(row.seconds.clamp(0.02, 3600.0));
+            ((ConversationId(row.conversation_id), Epoch(row.epoch)), wait)
+        })
+        .collect())
+}
+
+/// These calls succeeded: our id and Meta's of each. A status that was faster is kept; statuses that came before the
+/// `wamid` was known are applied.
+pub async fn mark_sent(pool: &PgPool, sent: &[(MessageId, String)]) -> Result<(), StoreError> {
+    // Statuses lock messages before early statuses; `count(*)` makes this statement do so too.
+    sqlx::query!(
+        "WITH sent AS (
+             SELECT DISTINCT ON (message_id) * FROM unnest($1::uuid[], $2::text[], $3::uuid[])
+                 AS s (message_id, wamid, event_id)),
+         locked AS (
+             SELECT m.message_id FROM gc_channel.messages m JOIN sent USING (message_id)
+             ORDER BY m.message_id FOR NO KEY UPDATE OF m),
+         early AS (
+             DELETE FROM gc_channel.early_statuses e USING sent, (SELECT count(*) AS rows FROM locked) AS held
+             WHERE e.wamid = sent.wamid AND held.rows > 0 RETURNING e.wamid, e.status, e.errors, e.at),
+         best AS (
+             SELECT DISTINCT ON (wamid) wamid, status, errors, at FROM early
+             ORDER BY wamid, gc_channel.status_rank(status) DESC),
+         m AS (
+             UPDATE gc_channel.messages m
+             SET wamid = coalesce(m.wamid, sent.wamid),
+                 status = CASE WHEN m.status NOT IN ('sending', 'unknown', 'queued') THEN m.status
+                               ELSE coalesce(best.status, 'sent') END,
+                 error = CASE WHEN m.status NOT IN ('sending', 'unknown', 'queued') THEN m.error
+                              WHEN best.status = 'failed' THEN best.errors END,
+                 status_at = coalesce(m.status_at, best.at, now())
+             FROM locked JOIN sent USING (message_id) LEFT JOIN best USING (wamid)
+             WHERE m.message_id = locked.message_id
+             RETURNING m.conversation_id, m.message_id, m.wamid, m.status, sent.event_id)
+         INSERT INTO gc_channel.event_outbox (event_id, routing_key, body)
+         SELECT m.event_id, 'whatsapp.message.sent', jsonb_build_object('conversation_id', m.conversation_id,
+                'message_id', m.message_id, 'wamid', m.wamid, 'status', m.status) FROM m",
+        &sent.iter().map(|(id, _)| id.0).collect::<Vec<_>>(),
+        &sent.iter().map(|(_, wamid)| wamid.clone()).collect::<Vec<_>>(),
+        &sent.iter().map(|_| Uuid::now_v7()).collect::<Vec<_>>()
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
