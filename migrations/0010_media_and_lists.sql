@@ -73,4 +73,6 @@ CREATE INDEX conversations_waiting ON gc_channel.conversations (last_message_at 
 -- Any part of a name or number, of three characters or more.
 CREATE INDEX user_profiles_search ON gc_channel.user_profiles USING gin (
     (lower(coalesce(display_name, '') || ' ' || coalesce(username, '') || ' ' || coalesce(phone, '') || ' '
-           || coalesce(bsuid, ''))) gin_trgm_ops);
+           || coalesce(bsuid, ''))) gin_trgm_ops)
+    -- New people are gathered before they are put into the index, but only so many that search never has to wade through them.
+    WITH (gin_pending_list_limit = 256);

@@ -6,9 +6,12 @@ use govconnect::ids::{ConversationId, MessageId, PersonId};
 use govconnect::store::channel::conversation_list::{
     ConversationFilter, ConversationRow, MOST_UNREAD, get, list, mark_read,
 };
+use reqwest::Method;
+use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool};
 
 use crate::support::database::TestDatabase;
+use crate::support::office::Office;
 
 /// `count` people with a conversation and two messages each; a higher number is more recently active.
 async fn people(pool: &PgPool, count: i64) {
@@ -188,4 +191,65 @@ async fn among_many_no_list_reads_a_table_from_end_to_end() {
         assert!(!rows.is_empty(), "{filter:?}");
         assert_eq!(scans().await, before, "{filter:?}");
     }
+}
+
+#[tokio::test]
+async fn officers_find_a_citizen_and_mark_what_they_have_read() {
+    let office = Office::open().await;
+    for citizen in ["pembaca", "penulis"] {
+        office.citizen(citizen).await;
+        office.says(citizen, "halo").await;
+        office.replies(citizen, 1).await;
+    }
+    office.is_quiet().await;
+    let listed = async |query: &str| -> Vec<Value> {
+        let page = office.get("channel", &format!("/internal/conversations?{query}")).await;
+        page["items"].as_array().unwrap().clone()
+    };
+    let found = listed("q=warga%20PEMB&admin_id=rina").await;
+    assert_eq!(
+        (found.len(), &found[0]["display_name"], &found[0]["unread"]),
+        (1, &json!("Warga pembaca"), &json!(1))
+    );
+    let id = found[0]["conversation_id"].as_str().unwrap();
+    let phone = found[0]["wa_user_id"].as_str().unwrap();
+    let national = format!("0{}", phone.strip_prefix("62").unwrap());
+    assert_eq!(listed(&format!("q={national}")).await.len(), 1);
+    assert_eq!(listed("unread=true&admin_id=rina&mode=bot").await.len(), 2);
+    assert_eq!(listed("mode=human").await.len(), 0);
+
+    let messages = office.get("channel", &format!("/internal/messages?conversation_id={id}")).await;
+    let newest = &messages["items"][0]["message_id"];
+    let path = format!("/internal/conversations/{id}/read");
+    office.post(&path, json!({"admin_id": "rina", "message_id": newest})).await.success(204);
+    assert_eq!(listed("unread=true&admin_id=rina").await.len(), 1);
+    let one = office.get("channel", &format!("/internal/conversations/{phone}?admin_id=rina")).await;
+    assert_eq!((&one["conversation_id"], &one["unread"]), (&json!(id), &json!(0)));
+    assert_eq!(
+        office.get("channel", &format!("/internal/conversations/{id}?admin_id=budi")).await["unread"],
+        1
+    );
+
+    office.says("pembaca", "masih di sana?").await;
+    office.replies("pembaca", 2).await;
+    let one = office.get("channel", &format!("/internal/conversations/{id}?admin_id=rina")).await;
+    assert_eq!(one["unread"], 1);
+
+    let unknown = json!({"admin_id": "rina", "message_id": uuid::Uuid::now_v7()});
+    office.post(&path, unknown).await.problem(404);
+    office.post(&path, json!({"admin_id": " ", "message_id": newest})).await.problem_with_field("admin_id");
+    for (query, field) in [("q=ab", "q"), ("mode=ai", "mode"), ("page=2", "page"), ("cursor=x", "cursor")] {
+        let path = format!("/internal/conversations?{query}");
+        office.internal(Method::GET, "channel", &path, None).await.problem_with_field(field);
+    }
+    office.internal(Method::GET, "channel", "/internal/conversations/628999", None).await.problem(404);
+    let bare = office
+        .http
+        .get(office.url("channel", &format!("/internal/conversations/{id}")))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(bare.status(), 401);
+    office.check().await;
+    office.close().await;
 }
