@@ -154,13 +154,21 @@ impl Node {
             .context("the first account could not be made")?;
         load_office(config, &pool, &clock).await.context("the office could not be set up")?;
         let simulator = start_simulator(config, &clock).await?;
-        let (epochs, lease) = background::acquire_leases(&pool, id, database.is_ours_alone()).await?;
+        let reserved = database.reserved.clone();
+        let (epochs, lease) = background::acquire_leases(&reserved, id, database.is_ours_alone()).await?;
         metrics.partitions_owned.with_label_values(&[] as &[&str]).set(epochs.len() as i64);
 
         let ai = AiService::new(pool.clone(), Duration::from_millis(config.ai.turn_deadline_ms));
         let (vital, vital_ended) = Vital::new();
-        let beginning =
-            Beginning { config, clock: &clock, metrics: &metrics, pool: &pool, ai: &ai, vital: &vital };
+        let beginning = Beginning {
+            config,
+            clock: &clock,
+            metrics: &metrics,
+            pool: &pool,
+            reserved: &reserved,
+            ai: &ai,
+            vital: &vital,
+        };
         let graph_url = graph_url(config, simulator.as_ref())?;
         let arbiters = supervision::arbiters()?;
         let home = arbiters.first().context("no arbiter")?;
@@ -169,7 +177,7 @@ impl Node {
         let (intake, queue) =
             intake::queue(config.intake.queue, config.intake.max_batch_rows, metrics.clone());
         let writer = {
-            let (pool, metrics, partitions) = (pool.clone(), metrics.clone(), partitions.clone());
+            let (pool, metrics, partitions) = (reserved.clone(), metrics.clone(), partitions.clone());
             let media = media.clone();
             let writing = intake::run(queue, pool, metrics.clone(), move |outcome| {
                 partitions.wake_all(&outcome.wake, "hint");
@@ -182,9 +190,9 @@ impl Node {
         };
         let (lose, lease_lost) = watch::channel(false);
         let mut background = vec![
-            background::keep_leases(&metrics, pool.clone(), id, lease, lose),
-            background::sweep(&metrics, pool.clone(), partitions.clone(), config.conversation.sweep_ms),
-            background::gauge(&metrics, pool.clone()),
+            background::keep_leases(&metrics, reserved.clone(), id, lease, lose),
+            background::sweep(&metrics, reserved.clone(), partitions.clone(), config.conversation.sweep_ms),
+            background::gauge(&metrics, reserved.clone()),
         ];
 
         if config.conversation.takeover_idle_s > 0 {
@@ -309,6 +317,7 @@ struct Beginning<'a> {
     clock: &'a Clock,
     metrics: &'a Metrics,
     pool: &'a sqlx::PgPool,
+    reserved: &'a sqlx::PgPool,
     ai: &'a AiService,
     vital: &'a Vital,
 }
@@ -320,7 +329,7 @@ async fn start_actors(
     graph_url: &str,
     arbiters: &[ArbiterHandle],
 ) -> anyhow::Result<Partitions> {
-    let Beginning { config, clock, metrics, pool, ai, vital } = *beginning;
+    let Beginning { config, clock, metrics, pool, reserved, ai, vital } = *beginning;
     let home = arbiters.first().context("no arbiter")?;
     let gone = || anyhow::anyhow!("an arbiter ended while the node started");
 
@@ -354,7 +363,7 @@ async fn start_actors(
         .ok_or_else(gone)?
     };
     let (ledger, asks) = ledger::queues();
-    ledger::start(asks, pool, metrics, vital);
+    ledger::start(asks, reserved, metrics, vital);
     let context = Arc::new(ChannelContext {
         pool: pool.clone(),
         ledger,

@@ -1,10 +1,11 @@
 //! The figures that matter, measured beside a rival in the same run: `target/bench/results.json` and a table.
 //!
 //! Started by `scripts/bench`, which gives `DATABASE_URL`: a PostgreSQL of its own with full durability.
-//! `--quick` only shows that everything starts: its numbers mean nothing. `node`, `intake` and `turns` measure a part.
+//! `--quick` only shows that everything starts: its numbers mean nothing. `node`, `actors`, `intake` and `turns` measure a part.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command whose output is its purpose")]
 
+mod actors;
 mod database;
 mod intake;
 mod load;
@@ -30,6 +31,8 @@ pub struct Extent {
     many_citizens: u32,
     /// Turns of a round.
     turns: usize,
+    /// Conversations in memory at once.
+    actors: usize,
 }
 
 const FULL: Extent = Extent {
@@ -38,6 +41,7 @@ const FULL: Extent = Extent {
     few_citizens: 10_000,
     many_citizens: 1_000_000,
     turns: 4_000,
+    actors: 100_000,
 };
 const QUICK: Extent = Extent {
     rounds: 1,
@@ -45,6 +49,7 @@ const QUICK: Extent = Extent {
     few_citizens: 100,
     many_citizens: 1_000,
     turns: 50,
+    actors: 1_000,
 };
 
 fn main() -> anyhow::Result<()> {
@@ -68,6 +73,9 @@ async fn run() -> anyhow::Result<()> {
     let mut report = Report::default();
     if wanted("node") {
         node::idle(&server, &extent, &mut report).await?;
+    }
+    if wanted("actors") {
+        actors::measure(&config, &server, &extent, &mut report).await?;
     }
     if wanted("intake") {
         intake::measure(&config, &server, &extent, &mut report).await?;

@@ -13,10 +13,11 @@ use sqlx::PgPool;
 
 use govconnect::actors::channel::{ChannelContext, ChannelSettings, Lease, Partitions};
 use govconnect::actors::clients::{AiClient, CaseClient};
+use govconnect::actors::ledger::{self, Ledger};
 use govconnect::actors::media::MediaLibrary;
 use govconnect::actors::partition::Partition;
 use govconnect::actors::sender::Sender;
-use govconnect::actors::{ai, case, intake, ledger, supervision};
+use govconnect::actors::{ai, case, intake, supervision};
 use govconnect::ai::service::AiService;
 use govconnect::clock::Clock;
 use govconnect::config::Config;
@@ -129,7 +130,34 @@ fn serve(service: Service, pool: &PgPool, metrics: Metrics) -> anyhow::Result<Li
     Ok(listen(service, SocketAddr::from(([127, 0, 0, 1], 0)), cores, shared)?)
 }
 
+/// Partitions without a lease: a wake-up reaches them and ends there.
 async fn partitions_at_rest(config: &Config, pool: &PgPool, metrics: &Metrics) -> anyhow::Result<Partitions> {
+    let lease = Lease::acquired(Instant::now());
+    lease.lose();
+    // Nobody asks it anything: no conversation is made.
+    let (ledger, _) = ledger::queues();
+    partitions(config, pool, metrics, ledger, lease).await
+}
+
+/// Partitions that wake conversations, which ask `ledger`.
+pub async fn partitions_awake(
+    config: &Config,
+    pool: &PgPool,
+    metrics: &Metrics,
+    ledger: Ledger,
+) -> anyhow::Result<Partitions> {
+    // Far ahead, so that it outlasts the measurement.
+    let lease = Lease::acquired(Instant::now() + Duration::from_secs(3600));
+    partitions(config, pool, metrics, ledger, lease).await
+}
+
+async fn partitions(
+    config: &Config,
+    pool: &PgPool,
+    metrics: &Metrics,
+    ledger: Ledger,
+    lease: Lease,
+) -> anyhow::Result<Partitions> {
     let gone = "an arbiter ended while the channel service started";
     let arbiters = supervision::arbiters()?;
     let home = arbiters.first().context("no arbiter")?;
@@ -154,16 +182,16 @@ async fn partitions_at_rest(config: &Config, pool: &PgPool, metrics: &Metrics) -
         let make = move || case::Case::new(pool, clock, zone, metrics, 1);
         supervision::spawn_on(home, "case", &Metrics::new()?, &vital, make).await.context(gone)?
     };
-    let lease = Lease::acquired(Instant::now());
-    lease.lose();
-    let (ledger, asks) = ledger::queues();
-    ledger::start(asks, pool, metrics, &vital);
     let context = Arc::new(ChannelContext {
         pool: pool.clone(),
         ledger,
         clock,
         metrics: metrics.clone(),
-        settings: ChannelSettings::from(&config.conversation),
+        settings: ChannelSettings {
+            // Nobody leaves memory while memory is measured.
+            idle: Duration::from_secs(3600),
+            ..ChannelSettings::from(&config.conversation)
+        },
         office: OfficeVoice { name: config.office.name.clone(), ..OfficeVoice::default() },
         ai: AiClient::local(ai),
         case: CaseClient::local(case),

@@ -10,25 +10,22 @@ mod delivery;
 mod observation;
 mod thinking;
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, SpawnHandle,
-    WrapFuture,
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture,
 };
 use jiff::Timestamp;
-use tokio_util::sync::CancellationToken;
 
 use super::channel::ChannelContext;
 use super::ledger::LedgerError;
-use super::partition::{Handled, MayLeave, Partition};
+use super::partition::{Handled, Home, MayLeave};
 use super::sender::ShowTyping;
 use super::supervision;
 use crate::ai::builtin::urgency;
 use crate::dialogue::batching::{self, Decision, Pace, Waiting};
-use crate::ids::{ConversationId, Epoch, MessageId};
+use crate::ids::{ConversationId, MessageId};
 use crate::store::channel::conversation::{self as store, Conversation, InboxMessage, Load, Loaded, Mode};
 use crate::store::channel::loading::Look;
 
@@ -58,9 +55,7 @@ pub struct Identity {
     pub conversation: ConversationId,
     /// Tells this actor from an earlier one of the same conversation.
     pub generation: u64,
-    pub epoch: Epoch,
-    pub context: Arc<ChannelContext>,
-    pub partition: Addr<Partition>,
+    pub home: Arc<Home>,
     pub observation: Observation,
 }
 
@@ -81,9 +76,10 @@ pub struct ConversationActor {
     identity: Identity,
     activity: Activity,
     /// As of the last look; the version is that of our own last commit.
-    conversation: Option<Conversation>,
+    /// Nothing while the actor rests: every activity begins with a look.
+    conversation: Option<Box<Conversation>>,
     /// Of the messages that wait.
-    paces: HashMap<MessageId, Pace>,
+    paces: Vec<(MessageId, Pace)>,
     owned: bool,
     /// The last look found more than a turn takes: calls without an answer, or messages that came too late for it.
     more_open: bool,
@@ -93,11 +89,12 @@ pub struct ConversationActor {
     delivering: bool,
     deliver_again: Option<Mail>,
     timer: Option<SpawnHandle>,
+    idle_timer: bool,
+    rested_at: Instant,
     outbox_timer: Option<SpawnHandle>,
-    typing: Option<SpawnHandle>,
+    /// Until when "typing…" is shown, and the message that was marked as read with it.
+    typing: Option<(SpawnHandle, MessageId)>,
     stopping: bool,
-    /// Tells the outbox lane to stop waiting for the number's turn.
-    stop_waiting: CancellationToken,
 }
 
 impl ConversationActor {
@@ -107,7 +104,7 @@ impl ConversationActor {
             identity,
             activity: Activity::Resting,
             conversation: None,
-            paces: HashMap::new(),
+            paces: Vec::new(),
             owned: false,
             more_open: false,
             dirty: false,
@@ -115,15 +112,16 @@ impl ConversationActor {
             delivering: false,
             deliver_again: None,
             timer: None,
+            idle_timer: false,
+            rested_at: Instant::now(),
             outbox_timer: None,
             typing: None,
             stopping: false,
-            stop_waiting: CancellationToken::new(),
         }
     }
 
     fn context(&self) -> &Arc<ChannelContext> {
-        &self.identity.context
+        &self.identity.home.context
     }
 
     /// Goes over to an activity, for all to see; gives the one before.
@@ -193,8 +191,11 @@ impl ConversationActor {
 
     fn read(&self, takes_ownership: bool) -> impl Future<Output = Result<Load, LedgerError>> + 'static {
         let ledger = self.context().ledger.clone();
-        let look =
-            Look { conversation_id: self.identity.conversation, epoch: self.identity.epoch, takes_ownership };
+        let look = Look {
+            conversation_id: self.identity.conversation,
+            epoch: self.identity.home.epoch,
+            takes_ownership,
+        };
         async move { ledger.look(look).await }
     }
 
@@ -210,7 +211,7 @@ impl ConversationActor {
         self.owned = true;
         let Loaded { conversation, mut inbox, calls, sendable } = *loaded;
         let more = self.keep_next_turn(&mut inbox);
-        self.conversation = Some(conversation);
+        self.conversation = Some(Box::new(conversation));
         self.more_open = more || !calls.is_empty();
         if sendable {
             self.deliver(context);
@@ -264,49 +265,74 @@ impl ConversationActor {
     /// many that the turn runs anyway.
     fn waiting(&mut self, inbox: &[InboxMessage]) -> Vec<Waiting> {
         let full = inbox.len() >= self.context().settings.timing.max_batch;
-        self.paces.retain(|id, _| inbox.iter().any(|message| message.message_id == *id));
+        let known = std::mem::take(&mut self.paces);
+        let known = |id: MessageId| known.iter().find(|(of, _)| *of == id).map(|(_, pace)| *pace);
+        if !full {
+            let pace_of = |message: &InboxMessage| known(message.message_id).unwrap_or_else(|| pace(message));
+            self.paces = inbox.iter().map(|message| (message.message_id, pace_of(message))).collect();
+        }
+        let paces = self.paces.iter().map(|(_, pace)| *pace).chain(std::iter::repeat(Pace::Normal));
         inbox
             .iter()
-            .map(|message| Waiting {
-                received_at: message.received_at,
-                pace: match full {
-                    true => Pace::Normal,
-                    false => *self.paces.entry(message.message_id).or_insert_with(|| pace(message)),
-                },
-            })
+            .zip(paces)
+            .map(|(message, pace)| Waiting { received_at: message.received_at, pace })
             .collect()
     }
 
     /// Nothing to do until `at`, or until woken; without `at` the actor leaves memory after a while.
     fn rest_until(&mut self, at: Option<Timestamp>, context: &mut Context<Self>) {
         self.cancel_timer(context);
+        self.forget_at_rest();
         let idle = self.context().settings.idle;
         let wait = at.map(|at| {
             let span = at.duration_since(self.context().clock.now());
             Duration::try_from(span).unwrap_or(Duration::ZERO).max(Duration::from_millis(2))
         });
-        self.timer = Some(match wait.filter(|wait| *wait <= idle) {
-            Some(wait) => context.run_later(wait, |actor, context| {
+        // A longer wait is the sweeper's: it finds the row when it is due.
+        if let Some(wait) = wait.filter(|wait| *wait <= idle) {
+            self.timer = Some(context.run_later(wait, |actor, context| {
                 actor.timer = None;
                 actor.dirty = true;
                 actor.advance(context);
-            }),
-            // A longer wait is the sweeper's: it finds the row when it is due.
-            None => context.run_later(idle, |actor, context| {
-                actor.timer = None;
-                actor.ask_to_leave(context);
-            }),
+            }));
+        }
+        self.rested_at = Instant::now();
+        if !self.idle_timer {
+            self.leave_after(idle, context);
+        }
+    }
+
+    /// One timer for as long as the actor lives, set again only when it runs out: wake-ups are many.
+    fn leave_after(&mut self, wait: Duration, context: &mut Context<Self>) {
+        self.idle_timer = true;
+        context.run_later(wait, |actor, context| {
+            actor.idle_timer = false;
+            let idle = actor.context().settings.idle;
+            let left = idle.saturating_sub(actor.rested_at.elapsed());
+            match (actor.timer.is_some(), left.is_zero()) {
+                (true, _) => actor.leave_after(idle, context),
+                (false, false) => actor.leave_after(left, context),
+                (false, true) => actor.ask_to_leave(context),
+            }
         });
+    }
+
+    /// While it rests, only the outbox lane works with what the last look found.
+    fn forget_at_rest(&mut self) {
+        if matches!(self.activity, Activity::Resting) && !self.delivering && self.outbox_timer.is_none() {
+            self.conversation = None;
+        }
     }
 
     fn ask_to_leave(&mut self, context: &mut Context<Self>) {
         let quiet = matches!(self.activity, Activity::Resting) && !self.delivering && !self.dirty;
         if !quiet {
+            self.leave_after(self.context().settings.idle, context);
             return self.advance(context);
         }
         let question =
             MayLeave { conversation: self.identity.conversation, generation: self.identity.generation };
-        let answer = self.identity.partition.send(question);
+        let answer = self.identity.home.partition.send(question);
         context.spawn(answer.into_actor(self).map(|answer, actor, context| match answer {
             Ok(false) => {
                 actor.dirty = true;
@@ -317,15 +343,17 @@ impl ConversationActor {
         }));
     }
 
-    /// Read receipt and "typing…", once when the batch begins and again while it lasts.
+    /// Read receipt and "typing…": for every message that is new, and again while it lasts.
     fn show_typing(&mut self, inbox: &[InboxMessage], context: &mut Context<Self>) {
-        let Some(last) = inbox.last().filter(|_| self.typing.is_none()) else { return };
+        let shown_for = self.typing.map(|(_, message)| message);
+        let Some(last) = inbox.last().filter(|last| shown_for != Some(last.message_id)) else { return };
         let Some(conversation) = &self.conversation else { return };
         let shown =
             ShowTyping { phone_number_id: conversation.phone_number_id.clone(), wamid: last.wamid.clone() };
         // Losing it costs a pair of blue ticks.
         supervision::deliver(&self.context().sender, shown);
-        self.typing = Some(context.run_later(TYPING_RENEWAL, |actor, context| {
+        self.stop_typing(context);
+        let renewal = context.run_later(TYPING_RENEWAL, |actor, context| {
             actor.typing = None;
             if let Activity::Thinking(thinking) = &actor.activity {
                 let batch = thinking.batch().to_vec();
@@ -334,11 +362,12 @@ impl ConversationActor {
                 actor.dirty = true;
                 actor.advance(context);
             }
-        }));
+        });
+        self.typing = Some((renewal, last.message_id));
     }
 
     fn stop_typing(&mut self, context: &mut Context<Self>) {
-        if let Some(timer) = self.typing.take() {
+        if let Some((timer, _)) = self.typing.take() {
             context.cancel_future(timer);
         }
     }
@@ -390,7 +419,7 @@ impl Handler<Wake> for ConversationActor {
         self.dirty = true;
         let handled =
             Handled { conversation: self.identity.conversation, generation: self.identity.generation };
-        if !supervision::deliver(&self.identity.partition, handled) {
+        if !supervision::deliver(&self.identity.home.partition, handled) {
             // The partition is gone or flooded; it would never wake this actor again, so make room for a new one.
             return context.stop();
         }
@@ -407,7 +436,6 @@ impl Handler<Stop> for ConversationActor {
 
     fn handle(&mut self, _: Stop, context: &mut Self::Context) {
         self.stopping = true;
-        self.stop_waiting.cancel();
         self.cancel_timer(context);
         self.stop_typing(context);
         self.advance(context);

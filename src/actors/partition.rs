@@ -12,6 +12,7 @@ use actix::{
     Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult, ResponseFuture, WrapFuture,
 };
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use super::channel::ChannelContext;
 use super::conversation::{self, ConversationActor, Observation, Observed};
@@ -85,6 +86,15 @@ pub struct Seen {
     pub restart_budget: u32,
 }
 
+/// What the conversations of a partition share, so that each of them is small.
+pub struct Home {
+    pub context: Arc<ChannelContext>,
+    pub epoch: Epoch,
+    pub partition: Addr<Partition>,
+    /// Cancelled when the partition drains: nothing needs to be waited for any more.
+    pub draining: CancellationToken,
+}
+
 struct Child {
     address: Addr<ConversationActor>,
     thaw: Thaw,
@@ -115,6 +125,8 @@ pub struct Partition {
     children: HashMap<ConversationId, Child>,
     crashes: HashMap<ConversationId, Crashes>,
     next_generation: u64,
+    /// Made with the first conversation: it holds the actor's own address.
+    home: Option<Arc<Home>>,
     draining: bool,
     /// Told when the last child has ended.
     drained: Vec<oneshot::Sender<()>>,
@@ -130,6 +142,7 @@ impl Partition {
             children: HashMap::new(),
             crashes: HashMap::new(),
             next_generation: 0,
+            home: None,
             draining: false,
             drained: Vec::new(),
         }
@@ -146,6 +159,7 @@ impl Partition {
             tracing::debug!(partition = %self.id, "partition is full, a wake-up waits for the next sweep");
             return;
         }
+        let home = self.home(actor);
         let child = match self.children.entry(conversation) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
@@ -155,19 +169,20 @@ impl Partition {
                 let conversation_actor = ConversationActor::new(conversation::Identity {
                     conversation,
                     generation,
-                    epoch: self.epoch,
-                    context: self.context.clone(),
-                    partition: actor.address(),
+                    home: home.clone(),
                     observation: observation.clone(),
                 });
-                let partition = actor.address();
+                let seen = observation.clone();
                 let (address, thaw) = supervision::spawn(
                     "conversation",
                     &self.context.metrics,
                     conversation_actor,
                     move |ended| {
+                        let given_up = ended == Ended::Aborted && seen.get().given_up;
+                        let ended = if given_up { Ended::Frozen } else { ended };
                         // The mailbox of a partition that has gone takes nothing; then nobody needs to know.
-                        supervision::deliver(&partition, ChildEnded { conversation, generation, ended });
+                        supervision::deliver(&home.partition, ChildEnded { conversation, generation, ended });
+                        ended
                     },
                 );
                 self.context.metrics.active_conversations.inc();
@@ -202,6 +217,7 @@ impl Partition {
                     unheard,
                     "a conversation's actor stands still; it is ended and begun anew"
                 );
+                child.observation.give_up();
                 child.thaw.end();
             }
         }
@@ -209,6 +225,19 @@ impl Partition {
 
     fn crash_memory(&self) -> Duration {
         CRASH_MEMORY.max(self.context.settings.frozen * 3)
+    }
+
+    fn home(&mut self, actor: &Context<Self>) -> Arc<Home> {
+        let (context, epoch) = (&self.context, self.epoch);
+        let home = self.home.get_or_insert_with(|| {
+            Arc::new(Home {
+                context: context.clone(),
+                epoch,
+                partition: actor.address(),
+                draining: CancellationToken::new(),
+            })
+        });
+        home.clone()
     }
 
     /// True when this crash is one too many.
@@ -367,6 +396,9 @@ impl Handler<Drain> for Partition {
     fn handle(&mut self, _: Drain, _: &mut Self::Context) -> Self::Result {
         let (sender, receiver) = oneshot::channel();
         self.draining = true;
+        if let Some(home) = &self.home {
+            home.draining.cancel();
+        }
         self.drained.push(sender);
         for child in self.children.values() {
             supervision::deliver(&child.address, conversation::Stop);

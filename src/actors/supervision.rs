@@ -5,7 +5,6 @@
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -54,7 +53,7 @@ pub enum Ended {
     Panicked,
     /// Its thread was stopped under it.
     Aborted,
-    /// It stood still and was ended from outside; what it owned is in the store.
+    /// It stood still and was ended from outside for it; what it owned is in the store.
     Frozen,
 }
 
@@ -68,45 +67,68 @@ impl Ended {
     }
 }
 
-/// Ends an actor from outside, wherever it waits. It cannot end one that keeps its thread busy: nothing can.
+/// Ends an actor from outside, wherever it waits: it is then told of as [`Ended::Aborted`]. It cannot end one that keeps
+/// its thread busy: nothing can.
 #[derive(Clone, Debug)]
-pub struct Thaw {
-    task: AbortHandle,
-    asked: Arc<AtomicBool>,
-}
+pub struct Thaw(AbortHandle);
 
 impl Thaw {
-    /// Ends the actor as [`Ended::Frozen`].
+    /// Ends the actor.
     pub fn end(&self) {
-        self.asked.store(true, Ordering::SeqCst);
-        self.task.abort();
+        self.0.abort();
     }
 }
 
-/// Starts an actor on the present arbiter; `on_end` runs there when it has ended, for whatever cause.
+/// Starts an actor on the present arbiter; `on_end` runs there when it has ended, for whatever
+/// cause, and says as what that is to be counted: whoever ended it from outside knows why.
+///
+/// One task an actor, which holds no more than it needs: there may be a hundred thousand.
 pub fn spawn<A: Actor<Context = Context<A>>>(
     name: &'static str,
     metrics: &Metrics,
     actor: A,
-    on_end: impl FnOnce(Ended) + 'static,
+    on_end: impl FnOnce(Ended) -> Ended + 'static,
 ) -> (Addr<A>, Thaw) {
     let context = Context::new();
     let address = actix::AsyncContext::address(&context);
-    let running = actix::spawn(context.into_future(actor));
-    let thaw = Thaw { task: running.abort_handle(), asked: Arc::default() };
-    let (metrics, asked) = (metrics.clone(), thaw.asked.clone());
-    actix::spawn(async move {
-        let ended = match Ended::of(running.await) {
-            Ended::Aborted if asked.load(Ordering::SeqCst) => Ended::Frozen,
-            ended => ended,
-        };
-        metrics.actors_ended.with_label_values(&[name, ended.into()]).inc();
+    let actors_ended = metrics.actors_ended.clone();
+    let tell = move |ended: Ended| {
         if ended == Ended::Panicked {
             tracing::error!(actor = name, "actor panicked");
         }
-        on_end(ended);
+        let ended = on_end(ended);
+        actors_ended.with_label_values(&[name, ended.into()]).inc();
+    };
+    // Boxed, or the task would hold room for it twice.
+    let running = Box::pin(AssertUnwindSafe(context.into_future(actor)).catch_unwind());
+    let mut end = AtEnd { ended: Ended::Aborted, tell: Some(tell) };
+    let task = actix::spawn(async move {
+        let ended = if running.await.is_ok() { Ended::Finished } else { Ended::Panicked };
+        end.known(ended);
     });
-    (address, thaw)
+    (address, Thaw(task.abort_handle()))
+}
+
+/// Tells how an actor ended, also when its task is dropped, or when it panics a second time while it is dropped.
+struct AtEnd<F: FnOnce(Ended)> {
+    ended: Ended,
+    tell: Option<F>,
+}
+
+impl<F: FnOnce(Ended)> AtEnd<F> {
+    /// Takes the whole guard into the task, not only a field of it.
+    fn known(&mut self, ended: Ended) {
+        self.ended = ended;
+    }
+}
+
+impl<F: FnOnce(Ended)> Drop for AtEnd<F> {
+    fn drop(&mut self) {
+        let ended = if std::thread::panicking() { Ended::Panicked } else { self.ended };
+        if let Some(tell) = self.tell.take() {
+            tell(ended);
+        }
+    }
 }
 
 /// Tells the node when an actor that it cannot do without has panicked; then the node stops rather than limp on, and
@@ -156,6 +178,7 @@ pub async fn spawn_on<A: Actor<Context = Context<A>>>(
             if ended == Ended::Panicked {
                 vital.0.send_replace(Some(name));
             }
+            ended
         });
         // Nobody waiting any more means that the node is going down; the actor then ends with its arbiter.
         drop(sender.send(address));
@@ -244,8 +267,11 @@ mod tests {
     async fn a_panic_is_seen_by_the_watcher_and_does_not_touch_the_neighbour() {
         let metrics = Metrics::new().unwrap();
         let (sender, receiver) = oneshot::channel();
-        let (fragile, _) = spawn("fragile", &metrics, Fragile, move |ended| sender.send(ended).unwrap());
-        let (neighbour, _) = spawn("fragile", &metrics, Fragile, |_| {});
+        let (fragile, _) = spawn("fragile", &metrics, Fragile, move |ended| {
+            sender.send(ended).unwrap();
+            ended
+        });
+        let (neighbour, _) = spawn("fragile", &metrics, Fragile, |ended| ended);
         assert!(deliver(&fragile, Break));
         assert_eq!(receiver.await.unwrap(), Ended::Panicked);
         assert_eq!(neighbour.send(Ask).await.unwrap(), 7);
@@ -263,12 +289,16 @@ mod tests {
     }
 
     #[actix::test]
-    async fn an_actor_that_waits_for_ever_is_ended_from_outside_and_counted_as_frozen() {
+    async fn an_actor_that_waits_for_ever_is_ended_from_outside_and_counted_as_who_ended_it_says() {
         let metrics = Metrics::new().unwrap();
         let (sender, receiver) = oneshot::channel();
-        let (_address, thaw) = spawn("frozen", &metrics, Frozen, move |ended| sender.send(ended).unwrap());
+        let (_address, thaw) = spawn("frozen", &metrics, Frozen, move |ended| {
+            sender.send(ended).unwrap();
+            Ended::Frozen
+        });
         thaw.end();
-        assert_eq!(receiver.await.unwrap(), Ended::Frozen);
+        assert_eq!(receiver.await.unwrap(), Ended::Aborted);
+        tokio::task::yield_now().await;
         assert_eq!(metrics.actors_ended.with_label_values(&["frozen", "frozen"]).get(), 1);
     }
 

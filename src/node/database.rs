@@ -14,9 +14,15 @@ const DATABASE: &str = "govconnect";
 /// Connections of the embedded server beyond the node's own: for psql and for `govconnect admin`.
 const SPARE_CONNECTIONS: u32 = 20;
 
+/// Who works with a reserved connection: the intake, the ledger's five lanes, the leases and the sweeper take turns on these.
+const RESERVED: u32 = 6;
+
 /// An open, migrated database.
 pub struct Database {
     pub pool: PgPool,
+    /// Connections that only the intake, the ledger, the leases and the sweeper use: however many requests wait for one
+    /// of the others, webhooks are taken and conversations go on.
+    pub reserved: PgPool,
     embedded: Option<EmbeddedPostgres>,
 }
 
@@ -43,7 +49,8 @@ impl Database {
                 url.parse().map_err(|_| anyhow::anyhow!("database.url: not a postgres:// URL"))?;
             (options, None)
         };
-        let mut database = Database { pool: PgPool::connect_lazy_with(options.clone()), embedded };
+        let unopened = || PgPool::connect_lazy_with(options.clone());
+        let mut database = Database { pool: unopened(), reserved: unopened(), embedded };
         match database.connect_and_migrate(options, config.database.max_connections).await {
             Ok(()) => Ok(database),
             Err(error) => {
@@ -60,7 +67,7 @@ impl Database {
             && let Ok(pool) = store::connect(options, 1).await
         {
             store::migrate(&pool).await.context("the database could not be brought up to date")?;
-            return Ok(Database { pool, embedded: None });
+            return Ok(Database { reserved: pool.clone(), pool, embedded: None });
         }
         Self::open(config).await
     }
@@ -70,9 +77,10 @@ impl Database {
         options: PgConnectOptions,
         connections: u32,
     ) -> anyhow::Result<()> {
-        self.pool = store::connect(options, connections)
-            .await
-            .context("database.url: the database cannot be reached, or did not let us in")?;
+        let refused = "database.url: the database cannot be reached, or did not let us in";
+        let reserved = (connections / 2).clamp(1, RESERVED);
+        self.reserved = store::connect(options.clone(), reserved).await.context(refused)?;
+        self.pool = store::connect(options, connections - reserved).await.context(refused)?;
         store::migrate(&self.pool).await.context("the database could not be brought up to date")
     }
 
@@ -95,6 +103,7 @@ impl Database {
     /// Closes the connections and stops the embedded server.
     pub async fn close(self) {
         self.pool.close().await;
+        self.reserved.close().await;
         if let Some(server) = self.embedded
             && let Err(error) = server.stop().await
         {

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::support::database::TestDatabase;
 
-fn message(wamid: &str, phone: Option<&str>, bsuid: Option<&str>) -> IncomingMessage {
+pub(crate) fn message(wamid: &str, phone: Option<&str>, bsuid: Option<&str>) -> IncomingMessage {
     IncomingMessage {
         phone_number_id: "100".into(),
         wamid: wamid.into(),
@@ -33,11 +33,11 @@ fn message(wamid: &str, phone: Option<&str>, bsuid: Option<&str>) -> IncomingMes
     }
 }
 
-async fn take_in(pool: &PgPool, messages: Vec<IncomingMessage>) -> intake::IntakeOutcome {
+pub(crate) async fn take_in(pool: &PgPool, messages: Vec<IncomingMessage>) -> intake::IntakeOutcome {
     intake::write(pool, &IntakeBatch { messages, ..IntakeBatch::default() }).await.unwrap()
 }
 
-async fn count(pool: &PgPool, statement: &'static str) -> i64 {
+pub(crate) async fn count(pool: &PgPool, statement: &'static str) -> i64 {
     sqlx::query_scalar(statement).fetch_one(pool).await.unwrap()
 }
 
@@ -54,7 +54,7 @@ async fn load(pool: &PgPool, id: ConversationId, epoch: i64) -> Option<Box<Loade
     }
 }
 
-fn turn(loaded: &Loaded, epoch: i64) -> TurnCommit {
+pub(crate) fn turn(loaded: &Loaded, epoch: i64) -> TurnCommit {
     TurnCommit {
         conversation_id: loaded.conversation.conversation_id,
         version: loaded.conversation.version,
@@ -81,7 +81,7 @@ async fn claimed(pool: &PgPool, id: ConversationId, epoch: i64) -> Option<Messag
     }
 }
 
-async fn status_of(pool: &PgPool, id: MessageId) -> String {
+pub(crate) async fn status_of(pool: &PgPool, id: MessageId) -> String {
     sqlx::query_scalar("SELECT status FROM gc_channel.messages WHERE message_id = $1")
         .bind(id.0)
         .fetch_one(pool)
@@ -89,7 +89,7 @@ async fn status_of(pool: &PgPool, id: MessageId) -> String {
         .unwrap()
 }
 
-fn start_of(id: ConversationId) -> takeover::Start {
+pub(crate) fn start_of(id: ConversationId) -> takeover::Start {
     takeover::Start { conversation_id: id, admin_id: "ani".into(), reason: None, force: false }
 }
 
@@ -190,7 +190,9 @@ async fn a_takeover_cancels_what_is_queued_refuses_turns_and_leaves_what_is_in_f
     let in_flight = claimed(pool, id, 1).await.unwrap();
     assert_eq!(in_flight, commit.outbound[0].message_id, "in order");
 
-    let before = load(pool, id, 1).await.unwrap();
+    let Load::Loaded(before) = conversation::read(pool, id, Epoch(1)).await.unwrap() else {
+        panic!("not there")
+    };
     let started = takeover::start(pool, &start_of(id)).await.unwrap();
     assert_eq!(started.cancelled, 1);
     assert_eq!(takeover::in_flight(pool, id).await.unwrap(), [in_flight]);

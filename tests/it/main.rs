@@ -14,6 +14,7 @@ mod ai;
 mod case;
 mod case_actor;
 mod case_http;
+mod channel_groups;
 mod channel_store;
 mod conversation_list;
 mod dashboard;

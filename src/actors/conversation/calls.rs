@@ -121,7 +121,7 @@ impl ConversationActor {
         let commit = AnswerCommit {
             conversation_id: conversation.conversation_id,
             version: conversation.version,
-            epoch: self.identity.epoch,
+            epoch: self.identity.home.epoch,
             call_id: call.call_id,
             answer: answer_json(answer),
             state: outcome.state.to_json(),

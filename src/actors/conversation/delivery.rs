@@ -69,11 +69,11 @@ impl ConversationActor {
         }
         self.delivering = true;
         self.deliver_again = None;
-        let stop = self.stop_waiting.clone();
+        let stop = self.identity.home.draining.clone();
         let observation = self.identity.observation.clone();
         observation.delivering(Delivering::Waiting);
-        let lane =
-            deliver_one(self.context().clone(), conversation, self.identity.epoch, mail, stop, observation);
+        let epoch = self.identity.home.epoch;
+        let lane = deliver_one(self.context().clone(), conversation, epoch, mail, stop, observation);
         context.spawn(lane.into_actor(self).map(|step, actor, context| {
             actor.delivering = false;
             actor.identity.observation.delivering(Delivering::Nothing);
@@ -82,7 +82,7 @@ impl ConversationActor {
                 (Ok(Step::Again), _) => actor.deliver(context),
                 (Ok(_), Some(mail)) => actor.start_lane(mail, context),
                 (Ok(Step::Later(wait)), None) => actor.deliver_later(wait, context),
-                (Ok(Step::Done), None) => {}
+                (Ok(Step::Done), None) => actor.forget_at_rest(),
                 (Err(error), _) => {
                     tracing::warn!(conversation.id = %actor.identity.conversation, %error, "the outbox could not be read or written");
                     actor.deliver_later(Duration::from_secs(1), context);
@@ -107,7 +107,7 @@ impl ConversationActor {
 
 async fn deliver_one(
     channel: Arc<ChannelContext>,
-    conversation: Conversation,
+    conversation: Box<Conversation>,
     epoch: Epoch,
     mail: Mail,
     stop: CancellationToken,

@@ -110,7 +110,8 @@ impl ConversationActor {
         let Activity::Thinking(thinking) = &self.activity else { return };
         if loaded.conversation.mode == Mode::Human {
             self.drop_thinking(context, "cancelled");
-            self.conversation = Some(loaded.conversation);
+            self.stop_typing(context);
+            self.conversation = Some(Box::new(loaded.conversation));
             return;
         }
         let newer = loaded.inbox.iter().any(|message| !thinking.batch.contains(message));
@@ -122,7 +123,8 @@ impl ConversationActor {
         let may = first.is_some_and(|first| batching::may_restart(restarts, first, now, &timing));
         if newer && may {
             self.drop_thinking(context, "restarted");
-            self.conversation = Some(loaded.conversation);
+            self.conversation = Some(Box::new(loaded.conversation));
+            self.show_typing(&loaded.inbox, context);
             self.think(loaded.inbox, restarts + 1, context);
         }
     }
@@ -153,7 +155,7 @@ impl ConversationActor {
         let commit = TurnCommit {
             conversation_id: conversation.conversation_id,
             version: conversation.version,
-            epoch: self.identity.epoch,
+            epoch: self.identity.home.epoch,
             turn_id: Uuid::now_v7(),
             state: outcome.state.to_json(),
             processed: batch.iter().map(|message| message.message_id).collect(),
@@ -223,7 +225,7 @@ impl ConversationActor {
             let commit = TurnCommit {
                 conversation_id: conversation.conversation_id,
                 version: conversation.version,
-                epoch: self.identity.epoch,
+                epoch: self.identity.home.epoch,
                 turn_id: Uuid::now_v7(),
                 state: state.to_json(),
                 processed: batch.iter().map(|message| message.message_id).collect(),
@@ -237,7 +239,7 @@ impl ConversationActor {
         self.context().metrics.turns.with_label_values(&["failed"]).inc();
         let pause = Duration::from_millis(500) * 2_u32.pow(conversation.failed_turns.clamp(0, 6) as u32);
         let (pool, id, epoch) =
-            (self.context().pool.clone(), self.identity.conversation, self.identity.epoch);
+            (self.context().pool.clone(), self.identity.conversation, self.identity.home.epoch);
         self.begin(Activity::Committing);
         let writing = async move { store::postpone_turn(&pool, id, epoch, pause).await };
         context.wait(writing.into_actor(self).map(|written, actor, context| {
@@ -254,7 +256,7 @@ impl ConversationActor {
 /// Thinks: asks the AI service, then the case service for the facts that are needed. Only reads.
 async fn understand(
     channel: Arc<ChannelContext>,
-    conversation: Conversation,
+    conversation: Box<Conversation>,
     batch: Vec<InboxMessage>,
     state: DialogueState,
 ) -> Result<Thought, CallFailed> {

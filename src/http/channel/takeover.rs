@@ -84,12 +84,15 @@ pub(super) async fn start_takeover(
 
 async fn wait_for_in_flight(state: &ChannelState, id: ConversationId) -> Result<Vec<MessageId>, Problem> {
     let until = Instant::now() + IN_FLIGHT_PATIENCE;
+    let mut pause = Duration::from_millis(10);
     loop {
         let in_flight = takeover::in_flight(&state.pool, id).await?;
         if in_flight.is_empty() || Instant::now() >= until {
             return Ok(in_flight);
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        // A call takes a few milliseconds or, on a bad day, seconds; many officers waiting must not burden the database.
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_millis(200));
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Connection, PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::ids::{ConversationId, Epoch, MessageId, PartitionId};
@@ -92,46 +92,57 @@ async fn claim_heads(
     // A row left unknown for 60 s without a status may be sent again. The bot's rows of before a takeover never are:
     // the takeover put their next attempt at infinity.
     //
-    // The mode and the epoch are those of the moment the statement began. A takeover that commits meanwhile has
-    // changed the row itself (cancelled, or never again), and that is looked at again after waiting for its lock.
+    // What is looked at here is looked at again once the rows are locked: a takeover that commits meanwhile has changed
+    // the row itself (cancelled, or never again), and one that comes later waits for the lock and finds it claimed.
+    let heads = sqlx::query_scalar!(
+        r#"SELECT first.message_id
+           FROM unnest($1::uuid[], $2::bigint[], $3::smallint[]) AS asked (conversation_id, epoch, partition)
+           JOIN gc_channel.conversations c
+             ON c.conversation_id = asked.conversation_id AND c.owner_epoch <= asked.epoch
+           CROSS JOIN LATERAL (
+               SELECT m.message_id, m.status, m.origin, m.next_attempt_at, m.claimed_at FROM gc_channel.messages m
+               WHERE m.partition = asked.partition AND m.conversation_id = asked.conversation_id
+                 AND m.direction = 'out' AND m.status IN ('queued', 'sending', 'unknown')
+                 AND m.next_attempt_at IS DISTINCT FROM 'infinity'
+               ORDER BY m.seq LIMIT 1) AS first
+           WHERE (first.status = 'queued'
+                  OR (first.status = 'unknown' AND first.claimed_at < now() - interval '60 seconds'))
+             AND (first.next_attempt_at IS NULL OR first.next_attempt_at <= now())
+             AND (c.mode = 'bot' OR first.origin <> 'bot')"#,
+        &asked.ids,
+        &asked.epochs,
+        &asked.partitions
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    if heads.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut transaction = connection.begin().await?;
+    lock(&mut transaction, &heads).await?;
     let rows = sqlx::query!(
-        r#"WITH head AS (
-               SELECT first.message_id, asked.epoch, c.conversation_id, c.mode, c.window_expires_at
-               FROM unnest($1::uuid[], $2::bigint[], $3::smallint[]) AS asked (conversation_id, epoch, partition)
-               JOIN gc_channel.conversations c
-                 ON c.conversation_id = asked.conversation_id AND c.owner_epoch <= asked.epoch
-               CROSS JOIN LATERAL (
-                   SELECT m.message_id FROM gc_channel.messages m
-                   WHERE m.partition = asked.partition AND m.conversation_id = asked.conversation_id
-                     AND m.direction = 'out' AND m.status IN ('queued', 'sending', 'unknown')
-                     AND m.next_attempt_at IS DISTINCT FROM 'infinity'
-                   ORDER BY m.seq LIMIT 1) AS first),
-           locked AS (
-               SELECT m.message_id, head.epoch, head.conversation_id, head.window_expires_at
-               FROM head JOIN gc_channel.messages m USING (message_id)
-               WHERE (m.status = 'queued'
-                      OR (m.status = 'unknown' AND m.claimed_at < now() - interval '60 seconds'))
-                 AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= now())
-                 AND (head.mode = 'bot' OR m.origin <> 'bot')
-               ORDER BY m.message_id FOR NO KEY UPDATE OF m)
-           UPDATE gc_channel.messages m
-           SET status = 'sending', claim_epoch = locked.epoch, claimed_at = now(), attempts = m.attempts + 1
-           FROM locked
-           WHERE m.message_id = locked.message_id
+        r#"UPDATE gc_channel.messages m
+           SET status = 'sending', claim_epoch = asked.epoch, claimed_at = now(), attempts = m.attempts + 1
+           FROM unnest($1::uuid[], $2::bigint[]) AS asked (conversation_id, epoch)
+           JOIN gc_channel.conversations c
+             ON c.conversation_id = asked.conversation_id AND c.owner_epoch <= asked.epoch
+           WHERE m.message_id = ANY($3) AND m.conversation_id = c.conversation_id
              AND (m.status = 'queued' OR (m.status = 'unknown' AND m.claimed_at < now() - interval '60 seconds'))
              AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= now())
-           RETURNING m.conversation_id, locked.epoch AS "epoch!", m.message_id, m.content, m.origin AS "origin!",
-               m.attempts, locked.window_expires_at,
+             AND (c.mode = 'bot' OR m.origin <> 'bot')
+           RETURNING m.conversation_id, asked.epoch AS "epoch!", m.message_id, m.content, m.origin AS "origin!",
+               m.attempts, c.window_expires_at,
                EXISTS (SELECT FROM gc_channel.messages behind
                        WHERE behind.partition = m.partition AND behind.conversation_id = m.conversation_id
                          AND behind.direction = 'out' AND behind.status IN ('queued', 'sending', 'unknown')
                          AND behind.seq > m.seq) AS "more!""#,
         &asked.ids,
         &asked.epochs,
-        &asked.partitions
+        &heads
     )
-    .fetch_all(connection)
+    .fetch_all(&mut *transaction)
     .await?;
+    transaction.commit().await?;
     Ok(rows
         .into_iter()
         .map(|row| {
@@ -146,6 +157,17 @@ async fn claim_heads(
             ((ConversationId(row.conversation_id), Epoch(row.epoch)), claimed)
         })
         .collect())
+}
+
+/// Locks messages in id order: a statement of its own, for the reason of [`loading::lock`](super::loading).
+async fn lock(connection: &mut PgConnection, ids: &[Uuid]) -> Result<(), StoreError> {
+    sqlx::query!(
+        "SELECT FROM gc_channel.messages WHERE message_id = ANY($1) ORDER BY message_id FOR NO KEY UPDATE",
+        ids
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// How long until the first row of each may be looked at again; nothing for those whose outbox is empty.
@@ -189,17 +211,17 @@ async fn read_waits(
 /// These calls succeeded: our id and Meta's of each. A status that was faster is kept; statuses that came before the
 /// `wamid` was known are applied.
 pub async fn mark_sent(pool: &PgPool, sent: &[(MessageId, String)]) -> Result<(), StoreError> {
-    // Statuses lock messages before early statuses; `count(*)` makes this statement do so too.
+    let ids: Vec<Uuid> = sent.iter().map(|(id, _)| id.0).collect();
+    let mut transaction = pool.begin().await?;
+    // Before any early status is touched: so does the intake.
+    lock(&mut transaction, &ids).await?;
     sqlx::query!(
         "WITH sent AS (
              SELECT DISTINCT ON (message_id) * FROM unnest($1::uuid[], $2::text[], $3::uuid[])
                  AS s (message_id, wamid, event_id)),
-         locked AS (
-             SELECT m.message_id FROM gc_channel.messages m JOIN sent USING (message_id)
-             ORDER BY m.message_id FOR NO KEY UPDATE OF m),
          early AS (
-             DELETE FROM gc_channel.early_statuses e USING sent, (SELECT count(*) AS rows FROM locked) AS held
-             WHERE e.wamid = sent.wamid AND held.rows > 0 RETURNING e.wamid, e.status, e.errors, e.at),
+             DELETE FROM gc_channel.early_statuses e USING sent
+             WHERE e.wamid = sent.wamid RETURNING e.wamid, e.status, e.errors, e.at),
          best AS (
              SELECT DISTINCT ON (wamid) wamid, status, errors, at FROM early
              ORDER BY wamid, gc_channel.status_rank(status) DESC),
@@ -211,17 +233,18 @@ pub async fn mark_sent(pool: &PgPool, sent: &[(MessageId, String)]) -> Result<()
                  error = CASE WHEN m.status NOT IN ('sending', 'unknown', 'queued') THEN m.error
                               WHEN best.status = 'failed' THEN best.errors END,
                  status_at = coalesce(m.status_at, best.at, now())
-             FROM locked JOIN sent USING (message_id) LEFT JOIN best USING (wamid)
-             WHERE m.message_id = locked.message_id
+             FROM sent LEFT JOIN best USING (wamid)
+             WHERE m.message_id = sent.message_id
              RETURNING m.conversation_id, m.message_id, m.wamid, m.status, sent.event_id)
          INSERT INTO gc_channel.event_outbox (event_id, routing_key, body)
          SELECT m.event_id, 'whatsapp.message.sent', jsonb_build_object('conversation_id', m.conversation_id,
                 'message_id', m.message_id, 'wamid', m.wamid, 'status', m.status) FROM m",
-        &sent.iter().map(|(id, _)| id.0).collect::<Vec<_>>(),
+        &ids,
         &sent.iter().map(|(_, wamid)| wamid.clone()).collect::<Vec<_>>(),
         &sent.iter().map(|_| Uuid::now_v7()).collect::<Vec<_>>()
     )
-    .execute(pool)
+    .execute(&mut *transaction)
     .await?;
+    transaction.commit().await?;
     Ok(())
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
+use super::loading;
 use super::media::{self, NewMedia};
 use super::statuses::{self, IncomingStatus};
 use crate::ids::{ConversationId, MessageId, PartitionId, PersonId};
@@ -450,14 +451,12 @@ async fn refresh_windows(
 ) -> Result<(), StoreError> {
     let ids: Vec<Uuid> = latest.keys().map(|id| id.0).collect();
     let times: Vec<_> = latest.values().map(|time| time.to_sqlx()).collect();
+    loading::lock(&mut *connection, &ids).await?;
     sqlx::query!(
-        "WITH new AS (SELECT * FROM unnest($1::uuid[], $2::timestamptz[]) AS n (id, at)),
-              locked AS (SELECT c.conversation_id FROM gc_channel.conversations c JOIN new ON new.id = c.conversation_id
-                         ORDER BY c.conversation_id FOR NO KEY UPDATE OF c)
-         UPDATE gc_channel.conversations c
+        "UPDATE gc_channel.conversations c
          SET last_message_at = greatest(c.last_message_at, new.at),
              window_expires_at = greatest(c.window_expires_at, new.at + interval '24 hours')
-         FROM new, locked WHERE c.conversation_id = new.id AND c.conversation_id = locked.conversation_id",
+         FROM unnest($1::uuid[], $2::timestamptz[]) AS new (id, at) WHERE c.conversation_id = new.id",
         &ids,
         &times as &[crate::store::Timestamptz]
     )

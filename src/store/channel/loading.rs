@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Connection, PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::conversation::{Conversation, InboxMessage, Load, Loaded, OpenCall};
@@ -62,6 +62,19 @@ pub async fn look(pool: &PgPool, looks: &[Look]) -> Result<Vec<Load>, StoreError
         .collect())
 }
 
+/// Locks conversations in id order, for whoever changes several: a statement of its own, because one that also changes
+/// them can wait for a row a second time, behind somebody who waits for it.
+pub(super) async fn lock(connection: &mut PgConnection, ids: &[Uuid]) -> Result<(), StoreError> {
+    sqlx::query!(
+        "SELECT FROM gc_channel.conversations WHERE conversation_id = ANY($1)
+         ORDER BY conversation_id FOR NO KEY UPDATE",
+        ids
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 async fn take_ownership(
     connection: &mut PgConnection,
     newcomers: &BTreeMap<ConversationId, Epoch>,
@@ -69,20 +82,30 @@ async fn take_ownership(
     let ids: Vec<Uuid> = newcomers.keys().map(|id| id.0).collect();
     let epochs: Vec<i64> = newcomers.values().map(|epoch| epoch.0).collect();
     let partitions: Vec<i16> = newcomers.keys().map(|id| PartitionId::of(*id).as_i16()).collect();
-    sqlx::query!(
-        "WITH locked AS (
-             SELECT c.conversation_id, asked.epoch
-             FROM unnest($1::uuid[], $2::bigint[]) AS asked (conversation_id, epoch)
-             JOIN gc_channel.conversations c USING (conversation_id)
-             WHERE c.owner_epoch < asked.epoch
-             ORDER BY c.conversation_id FOR NO KEY UPDATE OF c)
-         UPDATE gc_channel.conversations c SET owner_epoch = locked.epoch
-         FROM locked WHERE c.conversation_id = locked.conversation_id AND c.owner_epoch < locked.epoch",
+    let older = sqlx::query_scalar!(
+        "SELECT c.conversation_id FROM unnest($1::uuid[], $2::bigint[]) AS asked (conversation_id, epoch)
+         JOIN gc_channel.conversations c USING (conversation_id) WHERE c.owner_epoch < asked.epoch",
         &ids,
         &epochs
     )
-    .execute(&mut *connection)
+    .fetch_all(&mut *connection)
     .await?;
+    if !older.is_empty() {
+        let mut transaction = connection.begin().await?;
+        lock(&mut transaction, &older).await?;
+        sqlx::query!(
+            "UPDATE gc_channel.conversations c SET owner_epoch = asked.epoch
+             FROM unnest($1::uuid[], $2::bigint[]) AS asked (conversation_id, epoch)
+             WHERE c.conversation_id = asked.conversation_id AND c.owner_epoch < asked.epoch
+               AND c.conversation_id = ANY($3)",
+            &ids,
+            &epochs,
+            &older
+        )
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+    }
     // Rarely there is one: then the row is given up under the conversation's lock.
     let claimed = sqlx::query_scalar!(
         r#"SELECT DISTINCT m.conversation_id

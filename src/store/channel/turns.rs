@@ -2,7 +2,7 @@
 //! changes nothing, whatever becomes of the others.
 //!
 //! Conversations are locked in id order before anything is changed: so do the intake and other groups, and none of
-//! them can deadlock.
+//! them can deadlock. The statement itself then waits for nobody and sees what they left.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,6 +11,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::conversation::{Committed, NewEvent, NewOutbound, TurnCommit};
+use super::loading;
 use crate::ids::{ConversationId, Version};
 use crate::store::StoreError;
 
@@ -50,14 +51,13 @@ async fn commit_each_once(
     let of_processed =
         turns.iter().flat_map(|turn| turn.processed.iter().map(|id| (turn.conversation_id.0, id.0)));
     let (processed_owners, processed): (Vec<Uuid>, Vec<Uuid>) = of_processed.unzip();
+    let ids: Vec<Uuid> = turns.iter().map(|turn| turn.conversation_id.0).collect();
+    let mut transaction = pool.begin().await?;
+    loading::lock(&mut transaction, &ids).await?;
     let rows = sqlx::query!(
         r#"WITH new AS (
                SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::uuid[], $5::jsonb[], $6::text[])
                    AS new (conversation_id, version, epoch, turn_id, state, hand_over)),
-           locked AS (
-               SELECT c.conversation_id FROM gc_channel.conversations c JOIN new USING (conversation_id)
-               WHERE c.version = new.version AND c.owner_epoch <= new.epoch AND c.mode = 'bot'
-               ORDER BY c.conversation_id FOR NO KEY UPDATE OF c),
            c AS (
                UPDATE gc_channel.conversations c
                SET state = new.state, version = c.version + 1, owner_epoch = new.epoch, failed_turns = 0,
@@ -65,7 +65,7 @@ async fn commit_each_once(
                    waiting_since = CASE WHEN new.hand_over IS NULL THEN c.waiting_since
                                         ELSE coalesce(c.waiting_since, now()) END,
                    waiting_reason = coalesce(new.hand_over, c.waiting_reason), updated_at = now()
-               FROM new JOIN locked USING (conversation_id)
+               FROM new
                WHERE c.conversation_id = new.conversation_id
                  AND c.version = new.version AND c.owner_epoch <= new.epoch AND c.mode = 'bot'
                RETURNING c.conversation_id, c.partition, c.version, new.turn_id),
@@ -98,7 +98,7 @@ async fn commit_each_once(
                     AS new (conversation_id, id, routing_key, body, position) USING (conversation_id)
                ORDER BY new.position)
            SELECT conversation_id, version FROM c"#,
-        &turns.iter().map(|turn| turn.conversation_id.0).collect::<Vec<_>>(),
+        &ids,
         &turns.iter().map(|turn| turn.version.0).collect::<Vec<_>>(),
         &turns.iter().map(|turn| turn.epoch.0).collect::<Vec<_>>(),
         &turns.iter().map(|turn| turn.turn_id).collect::<Vec<_>>(),
@@ -121,8 +121,9 @@ async fn commit_each_once(
         &events.keys,
         &events.bodies
     )
-    .fetch_all(pool)
+    .fetch_all(&mut *transaction)
     .await?;
+    transaction.commit().await?;
     Ok(rows.into_iter().map(|row| (ConversationId(row.conversation_id), Version(row.version))).collect())
 }
 

@@ -96,7 +96,13 @@ impl Office {
         let data_dir = tempfile::tempdir().expect("a folder");
         let mut office = Office {
             settings: BTreeMap::new(),
-            http: reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client"),
+            // Connections are given up before a server closes them, or a request would now and then meet that moment.
+            http: reqwest::Client::builder()
+                .no_proxy()
+                .timeout(PATIENCE)
+                .pool_idle_timeout(Duration::from_secs(2))
+                .build()
+                .expect("a client"),
             database,
             simulator,
             data_dir,

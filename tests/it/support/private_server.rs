@@ -30,7 +30,7 @@ impl PrivateServer {
         let owner = self.owner.take().expect("a running server");
         for process in server_processes(self.folder.path()).expect("processes can be listed") {
             // One that ended by itself meanwhile is gone just as well.
-            drop(kill(process, Signal::SIGKILL));
+            let _ = kill(process, Signal::SIGKILL);
         }
         let status = owner.ended().await.expect("the owner can be waited for");
         assert!(!status.success(), "a killed server is an error");
