@@ -251,6 +251,7 @@ pub struct Conversation {
     pub idle_s: u64,
     pub max_active_per_partition: usize,
     pub restart_budget: u32,
+    pub frozen_s: u64,
     pub turn_attempts: i32,
     pub takeover_idle_s: u64,
 }
@@ -374,6 +375,13 @@ fn validate(config: &Config) -> Result<Vec<String>, ConfigError> {
     validate_media(&config.media, &mut warnings)?;
     if conversation.turn_attempts < 1 {
         return Err(refuse("conversation.turn_attempts", "must be at least 1"));
+    }
+    let patience_ms = conversation.frozen_s.saturating_mul(1000);
+    if patience_ms <= config.ai.turn_deadline_ms || patience_ms <= config.whatsapp.call_timeout_ms {
+        return Err(refuse(
+            "conversation.frozen_s",
+            "must be longer than ai.turn_deadline_ms and whatsapp.call_timeout_ms: those may take their time",
+        ));
     }
     if config.database.max_connections < 4 {
         return Err(refuse("database.max_connections", "must be at least 4"));
@@ -541,6 +549,7 @@ mod tests {
                 vec![("GOVCONNECT_WHATSAPP__WINDOW_TEMPLATE__ORIGINS", "bot,mayor")],
                 "whatsapp.window_template.origins",
             ),
+            (vec![("GOVCONNECT_CONVERSATION__FROZEN_S", "20")], "conversation.frozen_s"),
             (vec![("GOVCONNECT_MEDIA__STORE", "tape")], "media.store"),
             (vec![("GOVCONNECT_MEDIA__STORE", "s3")], "media.bucket"),
             (vec![("GOVCONNECT_MEDIA__BUCKET", "files")], "media.bucket"),

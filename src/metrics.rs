@@ -49,8 +49,16 @@ pub struct Metrics {
     pub turns: IntCounterVec,
     /// Actors that ended (`actor`, `cause`: finished, stopped, panicked).
     pub actors_ended: IntCounterVec,
+    /// Conversations begun anew (`cause`: panicked, frozen, finished, aborted).
+    pub conversation_restarts: IntCounterVec,
     /// Conversations in memory.
     pub active_conversations: IntGauge,
+    /// Conversations that are parked now, of this node's partitions.
+    pub parked_now: IntGauge,
+    /// Seconds that the oldest message has waited for the bot, of this node's partitions.
+    pub inbox_oldest_pending_seconds: Gauge,
+    /// Seconds that the oldest message has waited to be sent, of this node's partitions.
+    pub outbox_oldest_pending_seconds: Gauge,
     /// Conversations parked for people to look at.
     pub parked_conversations: IntCounter,
     /// Calls that send a message (`class`: sent, or the class of the error as the facts name it).
@@ -131,12 +139,17 @@ impl Metrics {
         let numbers =
             IntGaugeVec::new(Opts::new("numbers", "Numbers by the state of their circuit"), &["state"])?;
         registry.register(Box::new(numbers.clone()))?;
-        let media_pending = IntGauge::new("media_pending", "Files that wait to be fetched from Meta")?;
-        registry.register(Box::new(media_pending.clone()))?;
-        let media_oldest_pending_seconds =
-            Gauge::new("media_oldest_pending_seconds", "Age of the oldest file that waits to be fetched")?;
-        registry.register(Box::new(media_oldest_pending_seconds.clone()))?;
-        Ok(Metrics {
+        let level = |name: &str, help: &str| -> prometheus::Result<IntGauge> {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok(gauge)
+        };
+        let seconds = |name: &str, help: &str| -> prometheus::Result<Gauge> {
+            let gauge = Gauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok(gauge)
+        };
+        let metrics = Metrics {
             sends_ambiguous: single("sends_ambiguous_total", "Sends whose outcome was not known")?,
             sends_ambiguous_ended: counters(
                 "sends_ambiguous_ended_total",
@@ -162,12 +175,24 @@ impl Metrics {
                 &["class"],
             )?,
             pair_waits: single("pair_waits_total", "Messages that waited for the pace of their person")?,
+            parked_now: level("conversations_parked", "Conversations that are parked now")?,
+            inbox_oldest_pending_seconds: seconds(
+                "inbox_oldest_pending_seconds",
+                "Age of the oldest message that the bot has not dealt with",
+            )?,
+            outbox_oldest_pending_seconds: seconds(
+                "outbox_oldest_pending_seconds",
+                "Age of the oldest message that waits to be sent",
+            )?,
             media_downloads: counters("media_downloads_total", "Attempts to fetch a file", &["outcome"])?,
             media_bytes: counters("media_bytes_total", "Bytes of files stored", &["direction"])?,
             media_download_seconds: histogram("media_download_seconds", "Time to fetch a file", &[])?,
             media_deleted: single("media_deleted_total", "Files deleted from the media store")?,
-            media_pending,
-            media_oldest_pending_seconds,
+            media_pending: level("media_pending", "Files that wait to be fetched from Meta")?,
+            media_oldest_pending_seconds: seconds(
+                "media_oldest_pending_seconds",
+                "Age of the oldest file that waits to be fetched",
+            )?,
             http_requests: counters(
                 "http_requests_total",
                 "HTTP requests",
@@ -182,6 +207,11 @@ impl Metrics {
             wakes: counters("wakes_total", "Wake-ups of conversations", &["source"])?,
             turns: counters("turns_total", "Turns", &["outcome"])?,
             actors_ended: counters("actors_ended_total", "Actors that ended", &["actor", "cause"])?,
+            conversation_restarts: counters(
+                "conversation_restarts_total",
+                "Conversations begun anew",
+                &["cause"],
+            )?,
             parked_conversations: single(
                 "conversations_parked_total",
                 "Conversations parked for people to look at",
@@ -192,7 +222,33 @@ impl Metrics {
             active_conversations,
             partitions_owned,
             registry,
-        })
+        };
+        metrics.begin_at_zero();
+        Ok(metrics)
+    }
+
+    /// What can happen is shown from the start, so that an alert can tell "never" from "not there".
+    fn begin_at_zero(&self) {
+        for (counter, values) in [
+            (&self.intake_rows, &["message", "status", "duplicate", "parked"][..]),
+            (&self.intake_refused, &["full", "not_committed", "closed"]),
+            (&self.wakes, &["hint", "sweep", "restart"]),
+            (
+                &self.turns,
+                &["committed", "restarted", "cancelled", "failed", "stale", "handed_over", "drained"],
+            ),
+            (&self.conversation_restarts, &["panicked", "frozen", "finished", "aborted"]),
+            (&self.sends, &["sent", "retried", "unknown", "failed"]),
+            (&self.media_downloads, &["stored", "retried", "refused", "failed", "not_wanted"]),
+            (&self.media_bytes, &["in", "upload"]),
+        ] {
+            for value in values {
+                counter.with_label_values(&[value]);
+            }
+        }
+        for histogram in [&self.intake_commit_seconds, &self.media_download_seconds] {
+            histogram.with_label_values(&[] as &[&str]);
+        }
     }
 
     /// One HTTP request answered. `route` is the pattern, so there are few of them.

@@ -197,6 +197,7 @@ impl Node {
             merging::start(&metrics, pool.clone(), partitions.clone(), lease.clone(), merge_every),
             background::keep_leases(&metrics, reserved.clone(), id, lease, lose),
             background::sweep(&metrics, reserved.clone(), partitions.clone(), config.conversation.sweep_ms),
+            background::gauge(&metrics, reserved.clone()),
         ];
 
         if config.conversation.takeover_idle_s > 0 {
@@ -216,6 +217,7 @@ impl Node {
             partitions: &partitions,
             numbers: &numbers,
             media: &library,
+            node: id,
             draining: &draining,
         };
         let listeners = services::listen_all(&parts)?;

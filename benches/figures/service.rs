@@ -29,7 +29,7 @@ use govconnect::http::guard::InternalKeys;
 use govconnect::http::health::Readiness;
 use govconnect::http::listener::{Listening, Service, Shared, listen};
 use govconnect::http::problem::Problem;
-use govconnect::ids::{Epoch, PartitionId};
+use govconnect::ids::{Epoch, NodeId, PartitionId};
 use govconnect::media::spool::SpoolFolder;
 use govconnect::media::storage::MediaStorage;
 use govconnect::metrics::Metrics;
@@ -61,6 +61,7 @@ pub async fn start(config: &Config, pool: &PgPool) -> anyhow::Result<Listening> 
         intake,
         partitions,
         numbers,
+        node: NodeId::new(),
         media,
     });
     serve(service, pool, metrics)

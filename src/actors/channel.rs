@@ -10,7 +10,7 @@ use sqlx::PgPool;
 
 use super::clients::{AiClient, CaseClient};
 use super::ledger::Ledger;
-use super::partition::{Partition, Wake};
+use super::partition::{Observe, Partition, Seen, Wake};
 use super::sender::Sender;
 use super::sender::media::MediaBytes;
 use super::sender::numbers::Numbers;
@@ -86,6 +86,8 @@ pub struct ChannelSettings {
     pub idle: Duration,
     pub max_active_per_partition: usize,
     pub restart_budget: u32,
+    /// An actor that stands still for so long is ended and begun anew.
+    pub frozen: Duration,
     pub turn_attempts: i32,
 }
 
@@ -101,6 +103,7 @@ impl From<&config::Conversation> for ChannelSettings {
             idle: Duration::from_secs(settings.idle_s),
             max_active_per_partition: settings.max_active_per_partition,
             restart_budget: settings.restart_budget,
+            frozen: Duration::from_secs(settings.frozen_s),
             turn_attempts: settings.turn_attempts,
         }
     }
@@ -161,6 +164,12 @@ impl Partitions {
         for (_, conversation) in conversations {
             self.wake(*conversation, source);
         }
+    }
+
+    /// How a conversation's actor is; as if there were none when its partition does not answer.
+    pub async fn observe(&self, conversation: ConversationId) -> Seen {
+        let partition = &self.addresses[usize::from(PartitionId::of(conversation).0)];
+        partition.send(Observe { conversation }).await.unwrap_or_default()
     }
 
     /// All of them.

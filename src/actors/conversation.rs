@@ -7,6 +7,7 @@
 
 mod calls;
 mod delivery;
+mod observation;
 mod thinking;
 
 pub use calls::person_merged;
@@ -32,6 +33,7 @@ use crate::store::channel::loading::Look;
 pub use thinking::outbound_row;
 
 use delivery::Mail;
+pub use observation::{Delivering, Doing, Observation, Observed};
 use thinking::Thinking;
 
 /// "Typing…" lasts 25 s on the phone; it is renewed a little sooner.
@@ -55,6 +57,7 @@ pub struct Identity {
     /// Tells this actor from an earlier one of the same conversation.
     pub generation: u64,
     pub home: Arc<Home>,
+    pub observation: Observation,
 }
 
 /// The main lane's present activity; one at a time.
@@ -122,6 +125,18 @@ impl ConversationActor {
         &self.identity.home.context
     }
 
+    /// Goes over to an activity, for all to see; gives the one before.
+    fn begin(&mut self, activity: Activity) -> Activity {
+        let (doing, batch, restarts) = match &activity {
+            Activity::Resting => (Doing::Resting, 0, 0),
+            Activity::Looking => (Doing::Looking, 0, 0),
+            Activity::Thinking(thinking) => (Doing::Thinking, thinking.batch().len(), thinking.restarts()),
+            Activity::Committing => (Doing::Committing, 0, 0),
+        };
+        self.identity.observation.doing(doing, batch, restarts);
+        std::mem::replace(&mut self.activity, activity)
+    }
+
     /// Goes on with whatever is next. Called whenever something ended or a wake-up came.
     fn advance(&mut self, context: &mut Context<Self>) {
         if self.stopping {
@@ -147,10 +162,10 @@ impl ConversationActor {
     fn look(&mut self, context: &mut Context<Self>) {
         self.dirty = false;
         self.cancel_timer(context);
-        self.activity = Activity::Looking;
+        self.begin(Activity::Looking);
         let reading = self.read(!self.owned);
         context.spawn(reading.into_actor(self).map(|load, actor, context| {
-            actor.activity = Activity::Resting;
+            actor.begin(Activity::Resting);
             match load {
                 Ok(load) => actor.found(load, context),
                 Err(error) => actor.store_failed(&error, context),

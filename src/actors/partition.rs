@@ -1,7 +1,7 @@
 //! A partition: one of 64 shares of all conversations, and the only holder of their actors' addresses.
 //!
-//! It wakes a conversation's actor (making it when there is none), restarts one that panicked, parks one that keeps
-//! panicking, and agrees to one leaving memory only when everything it was sent has been handled.
+//! It wakes a conversation's actor (making it when there is none), restarts one that panicked or stands still, parks one that
+//! keeps doing so, and agrees to one leaving memory only when everything it was sent has been handled.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -15,13 +15,17 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::channel::ChannelContext;
-use super::conversation::{self, ConversationActor};
-use super::supervision::{self, Ended};
+use super::conversation::{self, ConversationActor, Observation, Observed};
+use super::supervision::{self, Ended, Thaw};
 use crate::ids::{ConversationId, Epoch, PartitionId};
 use crate::store::channel::conversation as store;
 
-/// Crashes are forgotten after this long without one.
+/// Crashes are forgotten after this long without one, and not before one that stands still could have been noticed thrice.
 const CRASH_MEMORY: Duration = Duration::from_secs(60);
+
+/// Between two looks for actors that stand still.
+const SHORTEST_LOOK: Duration = Duration::from_millis(250);
+const LONGEST_LOOK: Duration = Duration::from_secs(5);
 
 /// A conversation may have work. A hint: it may be lost, doubled or reordered.
 #[derive(Clone, Copy, Debug, Message)]
@@ -62,6 +66,26 @@ struct ChildEnded {
 #[rtype(result = "()")]
 pub struct Drain;
 
+/// How a conversation's actor is, if there is one.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Seen")]
+pub struct Observe {
+    pub conversation: ConversationId,
+}
+
+/// What a partition knows of a conversation.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seen {
+    /// `None` when its actor is not in memory.
+    pub observed: Option<Observed>,
+    /// A wake-up is on its way and not yet handled.
+    pub wake_outstanding: bool,
+    /// Crashes that are not yet forgotten.
+    pub crashes: u32,
+    /// How many are borne.
+    pub restart_budget: u32,
+}
+
 /// What the conversations of a partition share, so that each of them is small.
 pub struct Home {
     pub context: Arc<ChannelContext>,
@@ -73,11 +97,19 @@ pub struct Home {
 
 struct Child {
     address: Addr<ConversationActor>,
+    thaw: Thaw,
+    observation: Observation,
     generation: u64,
-    /// A wake-up is on its way and not yet handled.
-    outstanding: bool,
+    /// Since when a wake-up is on its way and not yet handled.
+    outstanding: Option<Instant>,
     /// Another came meanwhile.
     again: bool,
+}
+
+impl Child {
+    fn wake(&mut self) {
+        self.outstanding = supervision::deliver(&self.address, conversation::Wake).then(Instant::now);
+    }
 }
 
 struct Crashes {
@@ -133,29 +165,66 @@ impl Partition {
             Entry::Vacant(entry) => {
                 self.next_generation += 1;
                 let generation = self.next_generation;
+                let observation = Observation::default();
                 let conversation_actor = ConversationActor::new(conversation::Identity {
                     conversation,
                     generation,
                     home: home.clone(),
+                    observation: observation.clone(),
                 });
-                let address = supervision::spawn(
+                let seen = observation.clone();
+                let (address, thaw) = supervision::spawn(
                     "conversation",
                     &self.context.metrics,
                     conversation_actor,
                     move |ended| {
+                        let given_up = ended == Ended::Aborted && seen.get().given_up;
+                        let ended = if given_up { Ended::Frozen } else { ended };
                         // The mailbox of a partition that has gone takes nothing; then nobody needs to know.
                         supervision::deliver(&home.partition, ChildEnded { conversation, generation, ended });
+                        ended
                     },
                 );
                 self.context.metrics.active_conversations.inc();
-                entry.insert(Child { address, generation, outstanding: false, again: false })
+                entry.insert(Child {
+                    address,
+                    thaw,
+                    observation,
+                    generation,
+                    outstanding: None,
+                    again: false,
+                })
             }
         };
-        if child.outstanding {
+        if child.outstanding.is_some() {
             child.again = true;
         } else {
-            child.outstanding = supervision::deliver(&child.address, conversation::Wake);
+            child.wake();
         }
+    }
+
+    /// Ends actors that stand still; they are restarted like ones that panicked, and the others never notice.
+    fn end_frozen(&mut self, _: &mut Context<Self>) {
+        let (now, patience) = (Instant::now(), self.context.settings.frozen);
+        for (conversation, child) in &self.children {
+            let unheard = child.outstanding.is_some_and(|since| now.duration_since(since) > patience);
+            let observed = child.observation.get();
+            if unheard || observed.is_frozen(now, patience) {
+                tracing::error!(
+                    conversation.id = %conversation,
+                    doing = %observed.doing,
+                    delivering = %observed.delivering,
+                    unheard,
+                    "a conversation's actor stands still; it is ended and begun anew"
+                );
+                child.observation.give_up();
+                child.thaw.end();
+            }
+        }
+    }
+
+    fn crash_memory(&self) -> Duration {
+        CRASH_MEMORY.max(self.context.settings.frozen * 3)
     }
 
     fn home(&mut self, actor: &Context<Self>) -> Arc<Home> {
@@ -174,14 +243,21 @@ impl Partition {
     /// True when this crash is one too many.
     fn over_budget(&mut self, conversation: ConversationId) -> bool {
         let now = Instant::now();
-        self.crashes.retain(|_, crashes| now.duration_since(crashes.last) < CRASH_MEMORY);
+        let memory = self.crash_memory();
+        self.crashes.retain(|_, crashes| now.duration_since(crashes.last) < memory);
         let crashes = self.crashes.entry(conversation).or_insert(Crashes { count: 0, last: now });
         crashes.count += 1;
         crashes.last = now;
         crashes.count > self.context.settings.restart_budget
     }
 
-    fn restart_later(&mut self, conversation: ConversationId, actor: &mut Context<Self>) {
+    fn restart_later(
+        &mut self,
+        conversation: ConversationId,
+        cause: &'static str,
+        actor: &mut Context<Self>,
+    ) {
+        self.context.metrics.conversation_restarts.with_label_values(&[cause]).inc();
         let crashes = self.crashes.get(&conversation).map_or(1, |crashes| crashes.count);
         let pause = Duration::from_millis(100) * 2_u32.pow(crashes.min(6));
         actor.run_later(pause, move |partition, actor| {
@@ -219,6 +295,8 @@ impl Actor for Partition {
 
     fn started(&mut self, context: &mut Self::Context) {
         context.set_mailbox_capacity(65_536);
+        let look = (self.context.settings.frozen / 4).clamp(SHORTEST_LOOK, LONGEST_LOOK);
+        context.run_interval(look, Self::end_frozen);
     }
 }
 
@@ -239,8 +317,10 @@ impl Handler<Handled> for Partition {
         if child.generation != message.generation {
             return;
         }
-        child.outstanding =
-            std::mem::take(&mut child.again) && supervision::deliver(&child.address, conversation::Wake);
+        child.outstanding = None;
+        if std::mem::take(&mut child.again) {
+            child.wake();
+        }
     }
 }
 
@@ -252,7 +332,7 @@ impl Handler<MayLeave> for Partition {
         if child.generation != message.generation {
             return MessageResult(true);
         }
-        if child.outstanding || child.again {
+        if child.outstanding.is_some() || child.again {
             return MessageResult(false);
         }
         // From here on a wake-up makes a new actor.
@@ -276,18 +356,37 @@ impl Handler<ChildEnded> for Partition {
         let child = self.children.remove(&message.conversation);
         self.context.metrics.active_conversations.dec();
         match message.ended {
-            Ended::Panicked if self.over_budget(message.conversation) => {
+            Ended::Panicked | Ended::Frozen if self.over_budget(message.conversation) => {
                 self.park(message.conversation, context)
             }
-            Ended::Panicked => self.restart_later(message.conversation, context),
+            Ended::Panicked | Ended::Frozen => {
+                self.restart_later(message.conversation, message.ended.into(), context)
+            }
             // It stopped by itself with a wake-up under way (fenced, or draining): the sweeper finds what is left.
             Ended::Finished | Ended::Aborted => {
-                if child.is_some_and(|child| child.again || child.outstanding) {
-                    self.restart_later(message.conversation, context);
+                if child.is_some_and(|child| child.again || child.outstanding.is_some()) {
+                    self.restart_later(message.conversation, message.ended.into(), context);
                 }
             }
         }
         self.answer_drain_if_empty();
+    }
+}
+
+impl Handler<Observe> for Partition {
+    type Result = MessageResult<Observe>;
+
+    fn handle(&mut self, message: Observe, _: &mut Self::Context) -> Self::Result {
+        let child = self.children.get(&message.conversation);
+        let crashes = self.crashes.get(&message.conversation);
+        MessageResult(Seen {
+            observed: child.map(|child| child.observation.get()),
+            wake_outstanding: child.is_some_and(|child| child.outstanding.is_some()),
+            crashes: crashes
+                .filter(|crashes| crashes.last.elapsed() < self.crash_memory())
+                .map_or(0, |crashes| crashes.count),
+            restart_budget: self.context.settings.restart_budget,
+        })
     }
 }
 

@@ -14,7 +14,7 @@ use actix_rt::{Arbiter, ArbiterHandle};
 use futures::FutureExt;
 use tokio::runtime::Runtime;
 use tokio::sync::{oneshot, watch};
-use tokio::task::JoinError;
+use tokio::task::{AbortHandle, JoinError};
 
 use crate::metrics::Metrics;
 
@@ -53,6 +53,8 @@ pub enum Ended {
     Panicked,
     /// Its thread was stopped under it.
     Aborted,
+    /// It stood still and was ended from outside for it; what it owned is in the store.
+    Frozen,
 }
 
 impl Ended {
@@ -65,33 +67,46 @@ impl Ended {
     }
 }
 
-/// Starts an actor on the present arbiter; `on_end` runs there when it has ended, for whatever cause.
+/// Ends an actor from outside, wherever it waits: it is then told of as [`Ended::Aborted`]. It cannot end one that keeps
+/// its thread busy: nothing can.
+#[derive(Clone, Debug)]
+pub struct Thaw(AbortHandle);
+
+impl Thaw {
+    /// Ends the actor.
+    pub fn end(&self) {
+        self.0.abort();
+    }
+}
+
+/// Starts an actor on the present arbiter; `on_end` runs there when it has ended, for whatever
+/// cause, and says as what that is to be counted: whoever ended it from outside knows why.
 ///
 /// One task an actor, which holds no more than it needs: there may be a hundred thousand.
 pub fn spawn<A: Actor<Context = Context<A>>>(
     name: &'static str,
     metrics: &Metrics,
     actor: A,
-    on_end: impl FnOnce(Ended) + 'static,
-) -> Addr<A> {
+    on_end: impl FnOnce(Ended) -> Ended + 'static,
+) -> (Addr<A>, Thaw) {
     let context = Context::new();
     let address = actix::AsyncContext::address(&context);
     let actors_ended = metrics.actors_ended.clone();
     let tell = move |ended: Ended| {
-        actors_ended.with_label_values(&[name, ended.into()]).inc();
         if ended == Ended::Panicked {
             tracing::error!(actor = name, "actor panicked");
         }
-        on_end(ended);
+        let ended = on_end(ended);
+        actors_ended.with_label_values(&[name, ended.into()]).inc();
     };
     // Boxed, or the task would hold room for it twice.
     let running = Box::pin(AssertUnwindSafe(context.into_future(actor)).catch_unwind());
     let mut end = AtEnd { ended: Ended::Aborted, tell: Some(tell) };
-    actix::spawn(async move {
+    let task = actix::spawn(async move {
         let ended = if running.await.is_ok() { Ended::Finished } else { Ended::Panicked };
         end.known(ended);
     });
-    address
+    (address, Thaw(task.abort_handle()))
 }
 
 /// Tells how an actor ended, also when its task is dropped, or when it panics a second time while it is dropped.
@@ -159,10 +174,11 @@ pub async fn spawn_on<A: Actor<Context = Context<A>>>(
     let (sender, receiver) = oneshot::channel();
     let (metrics, vital) = (metrics.clone(), vital.clone());
     arbiter.spawn_fn(move || {
-        let address = spawn(name, &metrics, make(), move |ended| {
+        let (address, _) = spawn(name, &metrics, make(), move |ended| {
             if ended == Ended::Panicked {
                 vital.0.send_replace(Some(name));
             }
+            ended
         });
         // Nobody waiting any more means that the node is going down; the actor then ends with its arbiter.
         drop(sender.send(address));
@@ -210,7 +226,7 @@ where
                     tracing::error!(task = name, "task panicked; it is started again");
                     tokio::time::sleep(Duration::from_millis(200)).await;
                 }
-                Ended::Finished | Ended::Aborted => break,
+                Ended::Finished | Ended::Aborted | Ended::Frozen => break,
             }
         }
     })
@@ -251,12 +267,39 @@ mod tests {
     async fn a_panic_is_seen_by_the_watcher_and_does_not_touch_the_neighbour() {
         let metrics = Metrics::new().unwrap();
         let (sender, receiver) = oneshot::channel();
-        let fragile = spawn("fragile", &metrics, Fragile, move |ended| sender.send(ended).unwrap());
-        let neighbour = spawn("fragile", &metrics, Fragile, |_| {});
+        let (fragile, _) = spawn("fragile", &metrics, Fragile, move |ended| {
+            sender.send(ended).unwrap();
+            ended
+        });
+        let (neighbour, _) = spawn("fragile", &metrics, Fragile, |ended| ended);
         assert!(deliver(&fragile, Break));
         assert_eq!(receiver.await.unwrap(), Ended::Panicked);
         assert_eq!(neighbour.send(Ask).await.unwrap(), 7);
         assert!(fragile.send(Ask).await.is_err());
+    }
+
+    struct Frozen;
+    impl Actor for Frozen {
+        type Context = Context<Self>;
+
+        fn started(&mut self, context: &mut Context<Self>) {
+            use actix::{AsyncContext, WrapFuture};
+            context.wait(std::future::pending::<()>().into_actor(self));
+        }
+    }
+
+    #[actix::test]
+    async fn an_actor_that_waits_for_ever_is_ended_from_outside_and_counted_as_who_ended_it_says() {
+        let metrics = Metrics::new().unwrap();
+        let (sender, receiver) = oneshot::channel();
+        let (_address, thaw) = spawn("frozen", &metrics, Frozen, move |ended| {
+            sender.send(ended).unwrap();
+            Ended::Frozen
+        });
+        thaw.end();
+        assert_eq!(receiver.await.unwrap(), Ended::Aborted);
+        tokio::task::yield_now().await;
+        assert_eq!(metrics.actors_ended.with_label_values(&["frozen", "frozen"]).get(), 1);
     }
 
     #[actix::test]

@@ -1,5 +1,6 @@
 //! The channel service, port 3001: the webhook, and the internal API of messages, conversations and takeover.
 
+mod actor;
 mod conversations;
 mod dead_letters;
 mod media;
@@ -29,7 +30,7 @@ use crate::actors::channel::Partitions;
 use crate::actors::intake::Intake;
 use crate::actors::media::MediaLibrary;
 use crate::actors::sender::numbers::Numbers;
-use crate::ids::ConversationId;
+use crate::ids::{ConversationId, NodeId};
 use crate::store::channel::listing;
 use crate::store::page::Cursor;
 use crate::whatsapp::signature::Verifier;
@@ -45,6 +46,8 @@ pub struct ChannelState {
     pub partitions: Partitions,
     pub numbers: Numbers,
     pub media: MediaLibrary,
+    /// The node that answers.
+    pub node: NodeId,
 }
 
 /// The service with its state.
@@ -70,6 +73,9 @@ fn routes(config: &mut ServiceConfig<'_>) {
             .service(media::get_media)
             .service(media::upload_media)
             .service(conversations::list_conversations)
+            .service(actor::get_actor)
+            .service(conversations::get_conversation)
+            .service(conversations::read_conversation)
             .service(conversations::retry_conversation)
             .service(parked_updates::list_parked_updates)
             .service(parked_updates::retry_parked_update)

@@ -17,7 +17,7 @@ use crate::ids::{Epoch, NodeId, PARTITIONS, PartitionId};
 use crate::metrics::Metrics;
 use crate::store::StoreError;
 use crate::store::channel::takeover::TakeoverError;
-use crate::store::channel::{idle, leases, sweep};
+use crate::store::channel::{idle, leases, standing, sweep};
 use crate::whatsapp::outgoing::Content;
 
 /// Conversations woken by one sweep; the next comes soon.
@@ -137,6 +137,33 @@ pub fn sweep(metrics: &Metrics, pool: PgPool, partitions: Partitions, every_ms: 
                         }
                     }
                     Err(error) => tracing::warn!(%error, "the sweep failed; the next one comes soon"),
+                }
+            }
+        }
+    })
+}
+
+/// How often the gauges that only the database knows are renewed.
+const GAUGES_EVERY: Duration = Duration::from_secs(5);
+
+/// Keeps the gauges of waiting and parked work true.
+pub fn gauge(metrics: &Metrics, pool: PgPool) -> JoinHandle<()> {
+    let all: Vec<PartitionId> = PartitionId::all().collect();
+    let shown = metrics.clone();
+    keep_running("gauges", metrics, move || {
+        let (pool, all, shown) = (pool.clone(), all.clone(), shown.clone());
+        async move {
+            let mut ticks = interval(GAUGES_EVERY);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                match standing::backlog(&pool, &all).await {
+                    Ok(backlog) => {
+                        shown.inbox_oldest_pending_seconds.set(backlog.inbox_oldest_s);
+                        shown.outbox_oldest_pending_seconds.set(backlog.outbox_oldest_s);
+                        shown.parked_now.set(backlog.parked);
+                    }
+                    Err(error) => tracing::warn!(%error, "the gauges could not be renewed"),
                 }
             }
         }

@@ -24,6 +24,7 @@ use crate::http::health::Readiness;
 use crate::http::listener::{Listening, Service, Shared, listen};
 use crate::http::{ai, case, channel, dashboard, notification};
 use crate::http_client;
+use crate::ids::NodeId;
 use crate::metrics::Metrics;
 use crate::whatsapp::signature::Verifier;
 
@@ -42,6 +43,7 @@ pub(super) struct Parts<'a> {
     pub partitions: &'a Partitions,
     pub numbers: &'a Numbers,
     pub media: &'a MediaLibrary,
+    pub node: NodeId,
     pub draining: &'a Arc<AtomicBool>,
 }
 
@@ -95,6 +97,7 @@ fn service(role: Role, parts: &Parts<'_>, up: &[Listening]) -> anyhow::Result<Se
             partitions: parts.partitions.clone(),
             numbers: parts.numbers.clone(),
             media: parts.media.clone(),
+            node: parts.node,
         }),
         Role::Case => case::service(case::CaseState {
             pool: parts.pool.clone(),

@@ -17,6 +17,7 @@ mod case_http;
 mod channel_groups;
 mod channel_people;
 mod channel_store;
+mod conversation_list;
 mod dashboard;
 mod embedded;
 mod media_storage;

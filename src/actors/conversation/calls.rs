@@ -102,11 +102,12 @@ impl ConversationActor {
 
     /// Makes one call and commits its answer; without an answer it is made again later, with the same key and body.
     pub(super) fn make_call(&mut self, call: OpenCall, context: &mut Context<Self>) {
-        self.activity = Activity::Committing;
+        self.begin(Activity::Committing);
         let client = self.context().case.clone();
         let body = call.body.clone();
         let asking = async move {
             crate::crash_point!("call::before");
+            crate::delay_point!("call::slow");
             let answer = ask(&client, body).await;
             crate::crash_point!("call::after");
             answer
@@ -145,7 +146,7 @@ impl ConversationActor {
             store::commit_answer(&channel.pool, &commit).await
         };
         context.wait(writing.into_actor(self).map(move |written, actor, context| {
-            actor.activity = Activity::Resting;
+            actor.begin(Activity::Resting);
             actor.dirty = true;
             match written {
                 Ok(Committed::Yes(_)) if has_reply => actor.deliver(context),
@@ -164,7 +165,7 @@ impl ConversationActor {
         let (pool, call_id) = (self.context().pool.clone(), call.call_id);
         let writing = async move { store::postpone_call(&pool, call_id, pause).await };
         context.wait(writing.into_actor(self).map(|written, actor, context| {
-            actor.activity = Activity::Resting;
+            actor.begin(Activity::Resting);
             actor.dirty = true;
             match written {
                 Ok(()) => actor.advance(context),

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::ConversationActor;
+use super::{ConversationActor, Delivering, Observation};
 use crate::actors::channel::ChannelContext;
 use crate::actors::ledger::{Granted, LedgerError};
 use crate::actors::sender::{AwaitTurn, Send, Settled};
@@ -78,9 +78,13 @@ impl ConversationActor {
         self.delivering = true;
         self.deliver_again = None;
         let stop = self.identity.home.draining.clone();
-        let lane = deliver_one(self.context().clone(), conversation, self.identity.home.epoch, mail, stop);
+        let observation = self.identity.observation.clone();
+        observation.delivering(Delivering::Waiting);
+        let epoch = self.identity.home.epoch;
+        let lane = deliver_one(self.context().clone(), conversation, epoch, mail, stop, observation);
         context.spawn(lane.into_actor(self).map(|step, actor, context| {
             actor.delivering = false;
+            actor.identity.observation.delivering(Delivering::Nothing);
             let again = actor.deliver_again.take();
             match (step, again) {
                 (Ok(Step::Again), _) => actor.deliver(context),
@@ -115,6 +119,7 @@ async fn deliver_one(
     epoch: Epoch,
     mail: Mail,
     stop: CancellationToken,
+    observation: Observation,
 ) -> Result<Step, LedgerError> {
     let id = conversation.conversation_id;
     // Looked at first without waiting for the number's turn: most of the time there is nothing to send.
@@ -159,6 +164,7 @@ async fn deliver_one(
         return Ok(Step::Again);
     }
     let claimed = row.begin();
+    observation.delivering(Delivering::Sending);
     let settled = match prepared {
         Prepared::Call { recipient, content, uploaded } => {
             let call = Send {
@@ -179,6 +185,7 @@ async fn deliver_one(
         Prepared::Upload { .. } => return Ok(Step::Again),
     };
     crate::crash_point!("send::before_record");
+    observation.delivering(Delivering::Recording);
     // How a call ended must not be forgotten while this actor lives: it is written until the database takes it.
     (|| record(&channel, &conversation, &claimed, &settled))
         .retry(retry::until_it_works())

@@ -48,6 +48,8 @@ pub struct Observed {
     pub batch: usize,
     /// How often that turn was begun anew for a newer message.
     pub restarts: u32,
+    /// It stood still, and is being ended from outside.
+    pub given_up: bool,
 }
 
 /// The actor's end writes, others read.
@@ -64,6 +66,7 @@ impl Default for Observation {
             delivering_since: now,
             batch: 0,
             restarts: 0,
+            given_up: false,
         })))
     }
 }
@@ -72,6 +75,11 @@ impl Observation {
     /// The state as it is now.
     pub fn get(&self) -> Observed {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It is ended from outside.
+    pub fn give_up(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).given_up = true;
     }
 
     /// The main lane goes on to something else, or to the same anew.

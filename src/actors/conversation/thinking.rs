@@ -43,6 +43,11 @@ pub(super) struct Thinking {
 }
 
 impl Thinking {
+    /// How often it was begun anew.
+    pub(super) fn restarts(&self) -> u32 {
+        self.restarts
+    }
+
     /// The messages it is about.
     pub(super) fn batch(&self) -> &[InboxMessage] {
         &self.batch
@@ -65,8 +70,7 @@ impl ConversationActor {
         }
         let thought = understand(self.context().clone(), conversation.clone(), batch.clone(), state);
         let handle = context.spawn(thought.into_actor(self).map(|result, actor, context| {
-            let Activity::Thinking(thinking) = std::mem::replace(&mut actor.activity, Activity::Resting)
-            else {
+            let Activity::Thinking(thinking) = actor.begin(Activity::Resting) else {
                 return;
             };
             match result {
@@ -74,12 +78,12 @@ impl ConversationActor {
                 Err(failed) => actor.turn_failed(thinking.batch, &failed, context),
             }
         }));
-        self.activity = Activity::Thinking(Thinking { handle, batch, restarts });
+        self.begin(Activity::Thinking(Thinking { handle, batch, restarts }));
     }
 
     /// Gives up the thinking; nothing has been written.
     pub(super) fn drop_thinking(&mut self, context: &mut Context<Self>, outcome: &str) {
-        if let Activity::Thinking(thinking) = std::mem::replace(&mut self.activity, Activity::Resting) {
+        if let Activity::Thinking(thinking) = self.begin(Activity::Resting) {
             context.cancel_future(thinking.handle);
             self.context().metrics.turns.with_label_values(&[outcome]).inc();
         }
@@ -170,7 +174,7 @@ impl ConversationActor {
             tracing::warn!(conversation.id = %self.identity.conversation, "turn dropped: the lease has run out");
             return self.look_again_soon(context);
         }
-        self.activity = Activity::Committing;
+        self.begin(Activity::Committing);
         let ledger = self.context().ledger.clone();
         let has_reply = !commit.outbound.is_empty();
         // What the turn left open is looked at next. The last look saw everything else; what came since woke us.
@@ -183,7 +187,7 @@ impl ConversationActor {
             written
         };
         context.wait(writing.into_actor(self).map(move |written, actor, context| {
-            actor.activity = Activity::Resting;
+            actor.begin(Activity::Resting);
             actor.stop_typing(context);
             match written {
                 Ok(Committed::Yes(version)) => {
@@ -237,10 +241,10 @@ impl ConversationActor {
         let pause = Duration::from_millis(500) * 2_u32.pow(conversation.failed_turns.clamp(0, 6) as u32);
         let (pool, id, epoch) =
             (self.context().pool.clone(), self.identity.conversation, self.identity.home.epoch);
-        self.activity = Activity::Committing;
+        self.begin(Activity::Committing);
         let writing = async move { store::postpone_turn(&pool, id, epoch, pause).await };
         context.wait(writing.into_actor(self).map(|written, actor, context| {
-            actor.activity = Activity::Resting;
+            actor.begin(Activity::Resting);
             actor.dirty = true;
             match written {
                 Ok(()) => actor.advance(context),

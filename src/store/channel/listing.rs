@@ -1,98 +1,12 @@
-//! Reads for the internal API: conversations, messages, parked updates, and finding a conversation by who wrote.
+//! Reads for the internal API: messages, parked updates, and finding a conversation by who wrote.
 
 use jiff::Timestamp;
-use jiff_sqlx::ToSqlx;
 use serde_json::Value;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::ids::{ConversationId, MessageId, PersonId};
+use crate::ids::{ConversationId, MessageId};
 use crate::store::StoreError;
-
-/// A conversation in a list.
-#[derive(Clone, Debug)]
-pub struct ConversationRow {
-    pub conversation_id: ConversationId,
-    pub phone_number_id: String,
-    pub person_id: PersonId,
-    pub wa_user_id: String,
-    pub display_name: Option<String>,
-    pub mode: String,
-    pub holder: Option<String>,
-    pub last_message_at: Timestamp,
-    pub last_text: Option<String>,
-    pub window_expires_at: Option<Timestamp>,
-    pub unprocessed: i64,
-    pub parked_reason: Option<String>,
-    pub waiting_since: Option<Timestamp>,
-    pub waiting_reason: Option<String>,
-    /// Meta's last word about reaching the person, unless they wrote since: code, title, at.
-    pub unreachable: Option<Value>,
-}
-
-/// Where a page of conversations goes on: after this time and id.
-pub type ConversationCursor = (Timestamp, Uuid);
-
-/// Conversations by latest activity. `only_parked` lists those that wait for an operator.
-pub async fn conversations(
-    pool: &PgPool,
-    after: Option<ConversationCursor>,
-    only_parked: bool,
-    limit: i64,
-) -> Result<Vec<ConversationRow>, StoreError> {
-    let (after_time, after_id) = match after {
-        Some((time, id)) => (Some(time.to_sqlx()), Some(id)),
-        None => (None, None),
-    };
-    let rows = sqlx::query!(
-        r#"SELECT c.conversation_id, c.phone_number_id, c.person_id, coalesce(p.phone, p.bsuid, '') AS "wa_user_id!",
-                  p.display_name, c.mode, c.holder, c.last_message_at AS "last_message_at!",
-                  (SELECT coalesce(m.text, m.kind) FROM gc_channel.messages m
-                   WHERE m.conversation_id = c.conversation_id ORDER BY m.seq DESC LIMIT 1) AS last_text,
-                  c.window_expires_at,
-                  (SELECT count(*) FROM gc_channel.messages m
-                   WHERE m.partition = c.partition AND m.conversation_id = c.conversation_id AND m.direction = 'in'
-                     AND m.processed_at IS NULL) AS "unprocessed!",
-                  c.parked_reason, c.waiting_since, c.waiting_reason,
-                  CASE WHEN p.unreachable IS NOT NULL AND NOT EXISTS (
-                           SELECT FROM gc_channel.conversations own
-                           WHERE own.person_id = c.person_id AND (p.unreachable ->> 'at')::timestamptz < (
-                               SELECT m.received_at FROM gc_channel.messages m
-                               WHERE m.conversation_id = own.conversation_id AND m.direction = 'in'
-                               ORDER BY m.seq DESC LIMIT 1))
-                       THEN p.unreachable END AS unreachable
-           FROM gc_channel.conversations c JOIN gc_channel.user_profiles p USING (person_id)
-           WHERE c.merged_into IS NULL AND c.last_message_at IS NOT NULL AND (NOT $4 OR c.parked_at IS NOT NULL)
-             AND ($1::timestamptz IS NULL OR (c.last_message_at, c.conversation_id) < ($1, $2::uuid))
-           ORDER BY c.last_message_at DESC, c.conversation_id DESC LIMIT $3"#,
-        after_time as Option<crate::store::Timestamptz>,
-        after_id,
-        limit,
-        only_parked
-    )
-    .fetch_all(pool)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| ConversationRow {
-            conversation_id: ConversationId(row.conversation_id),
-            phone_number_id: row.phone_number_id,
-            person_id: PersonId(row.person_id),
-            wa_user_id: row.wa_user_id,
-            display_name: row.display_name,
-            mode: row.mode,
-            holder: row.holder,
-            last_message_at: row.last_message_at.into(),
-            last_text: row.last_text,
-            window_expires_at: row.window_expires_at.map(Timestamp::from),
-            unprocessed: row.unprocessed,
-            parked_reason: row.parked_reason,
-            waiting_since: row.waiting_since.map(Timestamp::from),
-            waiting_reason: row.waiting_reason,
-            unreachable: row.unreachable,
-        })
-        .collect())
-}
 
 /// A message in a transcript.
 #[derive(Clone, Debug)]

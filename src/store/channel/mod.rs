@@ -12,8 +12,10 @@
 //! - [`media_uploads`]: which of our media Meta has
 //! - [`takeover`]: a person takes over, as a transaction (I7) · [`idle`]: and has been away
 //! - [`leases`]: who owns which partition
+//! - [`standing`]: how things stand, for operators and gauges
 //! - [`sweep`]: work whose wake-up was lost (I8)
-//! - [`listing`]: reads for the internal API
+//! - [`conversation_list`]: conversations as officers see them, with filters and search
+//! - [`listing`]: other reads for the internal API
 //! - [`media`]: files to fetch, and which keys of the object store are in use
 //! - [`people`]: what is held of a person, and what happened to who they are
 //! - [`merges`]: two people who turned out to be one
@@ -21,6 +23,7 @@
 pub mod aftermath;
 pub mod claims;
 pub mod conversation;
+pub mod conversation_list;
 pub mod dead_letters;
 pub mod idle;
 pub mod intake;
@@ -32,6 +35,7 @@ pub mod media_uploads;
 pub mod merges;
 pub mod outbox;
 pub mod people;
+pub mod standing;
 pub mod statuses;
 pub mod sweep;
 pub mod takeover;

@@ -14,5 +14,6 @@ mod panics;
 mod people;
 mod sending;
 mod stopping;
+mod supervision;
 mod takeover;
 mod takeover_race;

@@ -1,5 +1,6 @@
--- Files of conversations: what citizens sent, fetched from Meta, and what officers uploaded to send.
--- The bytes are in the object store under a random key; which keys exist is known here before they are written.
+-- Files of conversations: what citizens sent, fetched from Meta, and what officers uploaded to send. The bytes are in the
+-- object store under a random key; which keys exist is known here before they are written.
+-- And what the list of conversations needs: who has read how far, and indexes.
 
 CREATE TABLE gc_channel.media (
     media_id           uuid PRIMARY KEY,
@@ -54,3 +55,24 @@ END
 $$;
 CREATE TRIGGER media_deleted AFTER DELETE ON gc_channel.media
     FOR EACH ROW EXECUTE FUNCTION gc_channel.doom_media_objects();
+
+-- How far each officer has read a conversation; only forwards.
+CREATE TABLE gc_channel.conversation_reads (
+    conversation_id uuid NOT NULL REFERENCES gc_channel.conversations (conversation_id) ON DELETE CASCADE,
+    admin_id        text NOT NULL,
+    seq             bigint NOT NULL,
+    read_at         timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (conversation_id, admin_id)
+);
+
+-- Lists of few among many. (By number there is the unique index; by activity one of its own.)
+CREATE INDEX conversations_held ON gc_channel.conversations (last_message_at DESC, conversation_id DESC)
+    WHERE mode = 'human';
+CREATE INDEX conversations_waiting ON gc_channel.conversations (last_message_at DESC, conversation_id DESC)
+    WHERE waiting_since IS NOT NULL;
+-- Any part of a name or number, of three characters or more.
+CREATE INDEX user_profiles_search ON gc_channel.user_profiles USING gin (
+    (lower(coalesce(display_name, '') || ' ' || coalesce(username, '') || ' ' || coalesce(phone, '') || ' '
+           || coalesce(bsuid, ''))) gin_trgm_ops)
+    -- New people are gathered before they are put into the index, but only so many that search never has to wade through them.
+    WITH (gin_pending_list_limit = 256);
