@@ -11,6 +11,9 @@ use prometheus::{
 const SECONDS: [f64; 14] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
+/// Rows: from one message to a full transaction.
+const ROWS: [f64; 11] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 5000.0];
+
 /// All metrics of one node. Cheap to clone.
 #[derive(Clone)]
 pub struct Metrics {
@@ -21,6 +24,10 @@ pub struct Metrics {
     pub intake_rows: IntCounterVec,
     /// Seconds of one intake transaction.
     pub intake_commit_seconds: HistogramVec,
+    /// Rows of one intake transaction.
+    pub intake_batch_rows: HistogramVec,
+    /// Merges of people (`outcome`: merged, settled, waiting, failed).
+    pub merges: IntCounterVec,
     /// Webhooks refused because the queue was full or the commit failed.
     pub intake_refused: IntCounterVec,
     /// Wake-ups of conversations (`source`: hint, sweep).
@@ -87,6 +94,11 @@ impl Metrics {
             registry.register(Box::new(counter.clone()))?;
             Ok(counter)
         };
+        let intake_batch_rows = HistogramVec::new(
+            histogram_opts!("intake_batch_rows", "Rows of one intake transaction", ROWS.to_vec()),
+            &[],
+        )?;
+        registry.register(Box::new(intake_batch_rows.clone()))?;
         let active_conversations =
             IntGauge::new("conversations_active", "Conversations with an actor in memory")?;
         registry.register(Box::new(active_conversations.clone()))?;
@@ -130,6 +142,8 @@ impl Metrics {
             http_seconds: histogram("http_request_seconds", "Time to answer", &["service", "route"])?,
             intake_rows: counters("intake_rows_total", "Rows taken in", &["kind"])?,
             intake_commit_seconds: histogram("intake_commit_seconds", "Time of one intake transaction", &[])?,
+            intake_batch_rows,
+            merges: counters("merges_total", "Merges of people carried out or tried", &["outcome"])?,
             intake_refused: counters("intake_refused_total", "Webhooks answered 503", &["reason"])?,
             wakes: counters("wakes_total", "Wake-ups of conversations", &["source"])?,
             turns: counters("turns_total", "Turns", &["outcome"])?,

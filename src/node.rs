@@ -30,7 +30,7 @@ use crate::actors::media::{Drain as DrainMedia, Media, Wake as FetchMedia};
 use crate::actors::partition::{Drain, Partition};
 use crate::actors::sender::Sender;
 use crate::actors::supervision::Vital;
-use crate::actors::{ai as ai_actor, case, intake, ledger, supervision};
+use crate::actors::{ai as ai_actor, case, intake, ledger, merging, supervision};
 use crate::admin_command;
 use crate::ai::service::AiService;
 use crate::clock::Clock;
@@ -189,7 +189,9 @@ impl Node {
             supervision::spawn_vital("intake", &metrics, &vital, writing)
         };
         let (lose, lease_lost) = watch::channel(false);
+        let merge_every = config.conversation.sweep_ms;
         let mut background = vec![
+            merging::start(&metrics, pool.clone(), partitions.clone(), lease.clone(), merge_every),
             background::keep_leases(&metrics, reserved.clone(), id, lease, lose),
             background::sweep(&metrics, reserved.clone(), partitions.clone(), config.conversation.sweep_ms),
             background::gauge(&metrics, reserved.clone()),

@@ -15,14 +15,14 @@ use tokio::time::timeout;
 
 use super::supervision;
 use crate::bus::case_calls::{
-    CancelComplaint, CaseCallError, CreateComplaint, FindComplaint, ListComplaints, Refusal,
-    ReportedComplaint,
+    CancelComplaint, CaseCallError, CreateComplaint, FindComplaint, ListComplaints, PersonMerged, Reassigned,
+    Refusal, ReportedComplaint,
 };
 use crate::clock::Clock;
 use crate::complaint::{Coordinates, ReportChannel};
 use crate::metrics::Metrics;
 use crate::store::StoreError;
-use crate::store::case::{CaseError, Complaint, change, create, read};
+use crate::store::case::{CaseError, Complaint, change, create, people, read};
 
 /// How long a call waits for its turn before it is told to come again.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -107,6 +107,23 @@ impl Message for CancelComplaint {
     type Result = Result<ReportedComplaint, CaseCallError>;
 }
 
+impl Message for PersonMerged {
+    type Result = Result<Reassigned, CaseCallError>;
+}
+
+impl Handler<PersonMerged> for Case {
+    type Result = ResponseFuture<Result<Reassigned, CaseCallError>>;
+
+    fn handle(&mut self, call: PersonMerged, _: &mut Context<Self>) -> Self::Result {
+        self.answer("person_merged", async move |desk| {
+            let now = desk.clock.now();
+            let complaints =
+                people::merge(&desk.pool, call.from, call.into, now).await.map_err(call_error)?;
+            Ok(Reassigned { complaints })
+        })
+    }
+}
+
 impl Handler<CreateComplaint> for Case {
     type Result = ResponseFuture<Result<ReportedComplaint, CaseCallError>>;
 
@@ -127,9 +144,10 @@ impl Handler<FindComplaint> for Case {
 
     fn handle(&mut self, call: FindComplaint, _: &mut Context<Self>) -> Self::Result {
         self.answer("find_complaint", async move |desk| {
+            let person = people::present(&desk.pool, call.person_id).await.map_err(call_error)?;
             let complaint = read::get(&desk.pool, call.lap_id).await.map_err(call_error)?;
             // Somebody else's complaint looks like none at all.
-            if complaint.person_id != Some(call.person_id) {
+            if complaint.person_id != Some(person) {
                 return Err(Refusal::NotFound.into());
             }
             desk.reported(complaint).await
@@ -142,7 +160,8 @@ impl Handler<ListComplaints> for Case {
 
     fn handle(&mut self, call: ListComplaints, _: &mut Context<Self>) -> Self::Result {
         self.answer("list_complaints", async move |desk| {
-            let filter = read::Filter { person_id: Some(call.person_id), ..read::Filter::default() };
+            let person = people::present(&desk.pool, call.person_id).await.map_err(call_error)?;
+            let filter = read::Filter { person_id: Some(person), ..read::Filter::default() };
             let limit = call.limit.clamp(1, MAX_LIST);
             let page = read::list(&desk.pool, &filter, None, limit).await.map_err(call_error)?;
             let names = desk.category_names().await?;
@@ -157,9 +176,9 @@ impl Handler<CancelComplaint> for Case {
     fn handle(&mut self, call: CancelComplaint, _: &mut Context<Self>) -> Self::Result {
         self.answer("cancel_complaint", async move |desk| {
             let now = desk.clock.now();
-            let complaint = change::cancel(&desk.pool, call.key, call.lap_id, call.person_id, now)
-                .await
-                .map_err(call_error)?;
+            let person = people::present(&desk.pool, call.person_id).await.map_err(call_error)?;
+            let complaint =
+                change::cancel(&desk.pool, call.key, call.lap_id, person, now).await.map_err(call_error)?;
             desk.reported(complaint).await
         })
     }

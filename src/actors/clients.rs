@@ -6,8 +6,8 @@ use actix::{Actor, Addr, Handler, Message};
 use super::ai::{Ai, Understand};
 use super::case::Case;
 use crate::bus::case_calls::{
-    CancelComplaint, CaseCallError, CreateComplaint, FindComplaint, ListComplaints, Refusal,
-    ReportedComplaint,
+    CancelComplaint, CaseCallError, CreateComplaint, FindComplaint, ListComplaints, PersonMerged, Reassigned,
+    Refusal, ReportedComplaint,
 };
 use crate::dialogue::understanding::{UnderstandRequest, Understanding};
 use crate::ids::{LapId, PersonId};
@@ -96,6 +96,11 @@ impl CaseClient {
 
     /// Withdraws a complaint of one's own.
     pub async fn cancel(&self, request: CancelComplaint) -> Result<ReportedComplaint, CallFailed> {
+        self.call(request).await
+    }
+
+    /// Two people are one from now on; repeating it changes nothing.
+    pub async fn person_merged(&self, request: PersonMerged) -> Result<Reassigned, CallFailed> {
         self.call(request).await
     }
 

@@ -10,6 +10,7 @@ mod delivery;
 mod observation;
 mod thinking;
 
+pub use calls::person_merged;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -345,8 +346,11 @@ impl ConversationActor {
 
     /// Read receipt and "typing…": for every message that is new, and again while it lasts.
     fn show_typing(&mut self, inbox: &[InboxMessage], context: &mut Context<Self>) {
+        // What WhatsApp tells about people, messages and calls is nothing that could be read.
+        let readable = |message: &&InboxMessage| !matches!(message.kind.as_str(), "system" | "call");
         let shown_for = self.typing.map(|(_, message)| message);
-        let Some(last) = inbox.last().filter(|last| shown_for != Some(last.message_id)) else { return };
+        let last = inbox.iter().rev().find(readable).filter(|last| shown_for != Some(last.message_id));
+        let Some(last) = last else { return };
         let Some(conversation) = &self.conversation else { return };
         let shown =
             ShowTyping { phone_number_id: conversation.phone_number_id.clone(), wamid: last.wamid.clone() };
@@ -399,7 +403,8 @@ impl ConversationActor {
 }
 
 fn pace(message: &InboxMessage) -> Pace {
-    let text = message.text.as_deref();
+    let words = thinking::words(message);
+    let text = words.as_deref();
     match batching::pace_of(&message.kind, text) {
         Pace::Immediate => Pace::Immediate,
         _ if text.is_some_and(urgency::is_emergency) => Pace::Immediate,
@@ -423,8 +428,8 @@ impl Handler<Wake> for ConversationActor {
             // The partition is gone or flooded; it would never wake this actor again, so make room for a new one.
             return context.stop();
         }
-        if !matches!(self.activity, Activity::Resting) {
-            // The look that this wake-up asks for may have to wait; what an officer wrote need not.
+        if matches!(self.activity, Activity::Committing) {
+            // The look that this wake-up asks for waits for a call's answer; what an officer wrote need not.
             self.deliver_if_any(context);
         }
         self.advance(context);

@@ -4,12 +4,17 @@
 use std::time::Instant;
 
 use futures::future::BoxFuture;
+use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::metrics::Metrics;
 use crate::store::StoreError;
-use crate::store::channel::intake::{IntakeBatch, IntakeOutcome, ParkedUpdate, write};
+use crate::store::channel::intake::{IntakeBatch, IntakeOutcome, Names, ParkedUpdate, write};
+use crate::whatsapp::webhook::{OddKind, Piece};
+
+/// Changes of names are not written in sorted order, so two nodes may deadlock over them; so often it is tried again.
+const DEADLOCKS_ENDURED: u32 = 3;
 
 /// Why a webhook was not taken; Meta is told 503 and comes again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
@@ -87,6 +92,7 @@ pub async fn run(mut queue: IntakeQueue, pool: PgPool, metrics: Metrics, wake: i
             submissions.into_iter().map(|submission| (submission.batch, submission.done)).unzip();
         let merged = merge(batches);
         crate::crash_point!("intake::before_commit");
+        metrics.intake_batch_rows.with_label_values(&[] as &[&str]).observe(merged.rows() as f64);
         let started = Instant::now();
         let result = write_or_split(&pool, merged).await;
         metrics
@@ -122,6 +128,7 @@ fn merge(batches: Vec<IntakeBatch>) -> IntakeBatch {
     let mut merged = IntakeBatch::default();
     for batch in batches {
         merged.messages.extend(batch.messages);
+        merged.echoes.extend(batch.echoes);
         merged.statuses.extend(batch.statuses);
         merged.parked.extend(batch.parked);
     }
@@ -131,19 +138,21 @@ fn merge(batches: Vec<IntakeBatch>) -> IntakeBatch {
 fn count(metrics: &Metrics, outcome: &IntakeOutcome) {
     for (kind, rows) in [
         ("message", outcome.new_messages),
+        ("echo", outcome.echoes),
         ("duplicate", outcome.duplicates),
         ("status", outcome.statuses),
         ("parked", outcome.parked),
     ] {
         metrics.intake_rows.with_label_values(&[kind]).inc_by(rows as u64);
     }
+    metrics.takeover_cancelled.inc_by(outcome.cancelled);
 }
 
 /// Writes a batch; when the database refuses the data, halves it until the bad row stands alone, and parks that one
 /// with its bytes. The rest lands.
 fn write_or_split(pool: &PgPool, batch: IntakeBatch) -> BoxFuture<'_, Result<IntakeOutcome, StoreError>> {
     Box::pin(async move {
-        let refused = match write(pool, &batch).await {
+        let refused = match write_again(pool, &batch).await {
             Err(StoreError::Refused(error)) => error,
             other => return other,
         };
@@ -159,6 +168,8 @@ fn write_or_split(pool: &PgPool, batch: IntakeBatch) -> BoxFuture<'_, Result<Int
         let mut outcome = write_or_split(pool, left).await?;
         let other = write_or_split(pool, right).await?;
         outcome.new_messages += other.new_messages;
+        outcome.echoes += other.echoes;
+        outcome.cancelled += other.cancelled;
         outcome.duplicates += other.duplicates;
         outcome.statuses += other.statuses;
         outcome.parked += other.parked;
@@ -166,6 +177,23 @@ fn write_or_split(pool: &PgPool, batch: IntakeBatch) -> BoxFuture<'_, Result<Int
         outcome.wake.extend(other.wake);
         Ok(outcome)
     })
+}
+
+/// Writes a batch; again at once when two writers waited for each other and this one gave way.
+async fn write_again(pool: &PgPool, batch: &IntakeBatch) -> Result<IntakeOutcome, StoreError> {
+    for _ in 0..DEADLOCKS_ENDURED {
+        match write(pool, batch).await {
+            Err(StoreError::Unavailable(error)) if is_deadlock(&error) => {
+                tracing::info!("two writers waited for each other; the batch is written again");
+            }
+            other => return other,
+        }
+    }
+    write(pool, batch).await
+}
+
+fn is_deadlock(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|error| error.code()).as_deref() == Some("40P01")
 }
 
 /// The SQLSTATE only: the database's words may quote the data.
@@ -185,26 +213,50 @@ fn halves(mut batch: IntakeBatch) -> (IntakeBatch, IntakeBatch) {
     let from_statuses = batch.statuses.len().min(to_move);
     right.statuses = batch.statuses.split_off(batch.statuses.len() - from_statuses);
     to_move -= from_statuses;
+    let from_echoes = batch.echoes.len().min(to_move);
+    right.echoes = batch.echoes.split_off(batch.echoes.len() - from_echoes);
+    to_move -= from_echoes;
     right.messages = batch.messages.split_off(batch.messages.len() - to_move);
     (batch, right)
 }
 
 /// The only row of `batch`, as something to be parked.
 fn parked(mut batch: IntakeBatch, reason: String) -> ParkedUpdate {
-    if let Some(message) = batch.messages.pop() {
-        return ParkedUpdate {
-            phone_number_id: printable(message.phone_number_id),
-            reason,
-            raw: message.raw,
+    let refused =
+        |piece: Piece, phone_number_id: Option<String>, contacts: Value, raw: Vec<u8>| ParkedUpdate {
+            kind: OddKind::Poison.into(),
+            piece: piece.into(),
+            phone_number_id,
+            contacts,
+            reason: reason.clone(),
+            raw,
         };
+    if let Some(message) = batch.messages.pop() {
+        let piece = if message.kind == "call" { Piece::Call } else { Piece::Message };
+        let contacts = contact(&message.sender);
+        return refused(piece, printable(message.phone_number_id), contacts, message.raw);
+    }
+    if let Some(echo) = batch.echoes.pop() {
+        return refused(Piece::Echo, printable(echo.phone_number_id), contact(&echo.recipient), echo.raw);
     }
     if let Some(status) = batch.statuses.pop() {
-        let raw = serde_json::json!({"id": status.wamid, "status": status.status, "timestamp": status.at,
-            "errors": status.errors});
-        return ParkedUpdate { phone_number_id: None, reason, raw: raw.to_string().into_bytes() };
+        let raw = json!({"id": status.wamid, "status": status.status,
+            "timestamp": status.at.as_second().to_string(), "errors": status.errors,
+            "biz_opaque_callback_data": status.our_id});
+        return refused(Piece::Status, None, Value::Null, raw.to_string().into_bytes());
     }
     let raw = batch.parked.pop().map(|update| update.raw).unwrap_or_default();
-    ParkedUpdate { phone_number_id: None, reason, raw }
+    refused(Piece::Change, None, Value::Null, raw)
+}
+
+/// Who it was from, as Meta would tell it beside the message.
+fn contact(names: &Names) -> Value {
+    let all = [&names.phone, &names.bsuid, &names.parent_bsuid, &names.display_name, &names.username];
+    if all.into_iter().flatten().any(|name| name.contains('\0')) {
+        return Value::Null;
+    }
+    json!([{"wa_id": names.phone, "user_id": names.bsuid, "parent_user_id": names.parent_bsuid,
+        "profile": {"name": names.display_name, "username": names.username}}])
 }
 
 fn printable(text: String) -> Option<String> {
@@ -216,22 +268,25 @@ mod tests {
     use super::*;
 
     fn batch(messages: usize, parked: usize) -> IntakeBatch {
-        let update = ParkedUpdate { phone_number_id: None, reason: String::new(), raw: Vec::new() };
+        let update = super::parked(IntakeBatch::default(), String::new());
         let message = crate::store::channel::intake::IncomingMessage {
             phone_number_id: "1".into(),
             wamid: "w".into(),
-            phone: None,
-            bsuid: None,
-            parent_bsuid: None,
-            display_name: None,
-            username: None,
+            sender: Names::default(),
             sent_at: jiff::Timestamp::UNIX_EPOCH,
             kind: "text".into(),
             text: None,
             content: serde_json::Value::Null,
             raw: Vec::new(),
+            opens_window: true,
+            changes: None,
+            identity: None,
         };
-        IntakeBatch { messages: vec![message; messages], statuses: Vec::new(), parked: vec![update; parked] }
+        IntakeBatch {
+            messages: vec![message; messages],
+            parked: vec![update; parked],
+            ..IntakeBatch::default()
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod conversation;
 pub mod intake;
 pub mod ledger;
 pub mod media;
+pub mod merging;
 pub mod partition;
 pub mod sender;
 pub mod supervision;

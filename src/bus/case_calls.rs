@@ -61,6 +61,20 @@ pub struct CancelComplaint {
     pub person_id: PersonId,
 }
 
+/// Two people turned out to be one: what belongs to `from`, now or when a late call files it, belongs to `into`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PersonMerged {
+    pub key: CallId,
+    pub from: PersonId,
+    pub into: PersonId,
+}
+
+/// How many complaints changed their owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reassigned {
+    pub complaints: u64,
+}
+
 /// A complaint as its reporter may see it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReportedComplaint {

@@ -19,6 +19,8 @@ pub enum Answer {
     NotCancelled { lap_id: String },
     /// The complaint will never be taken as it is.
     NotCreated,
+    /// Nothing that the citizen would be told of.
+    Noted,
 }
 
 /// What follows from it.
@@ -38,6 +40,9 @@ pub fn apply(
     language: Language,
     now: Timestamp,
 ) -> Outcome {
+    if *answer == Answer::Noted {
+        return Outcome { state, reply: None, hand_over: None };
+    }
     let opening = std::mem::take(&mut state.opening);
     let mut says = std::mem::take(&mut state.also_say);
     let mut buttons = Vec::new();
@@ -59,6 +64,7 @@ pub fn apply(
             }
             state.last_filed = Some(Filed { lap_id: lap_id.clone(), at: now });
         }
+        Answer::Noted => {}
         Answer::Cancelled { lap_id } => says.push(phrases::cancelled(language, lap_id)),
         Answer::NotCancelled { lap_id } => says.push(phrases::not_cancelled(language, lap_id)),
         Answer::NotCreated => {

@@ -1,6 +1,7 @@
 //! What a conversation decides: pure functions of (state, input, now). No I/O, no clock, no actix, no tokio.
 //!
 //! - [`batching`]: when is it the bot's turn?
+//! - [`corrections`]: what an edited or withdrawn message says now
 //! - [`understanding`]: what the AI service hands in
 //! - [`turn`]: one turn: a new state, at most one reply, effects
 //! - [`answers`]: what the answer of an effect means
@@ -11,6 +12,7 @@
 
 pub mod answers;
 pub mod batching;
+pub mod corrections;
 pub mod hours;
 pub mod phrases;
 pub mod reply;

@@ -141,8 +141,59 @@ impl DialogueState {
         }
     }
 
+    /// One memory of two, when two people turned out to be one: this one's draft unless it has none, the complaint filed
+    /// last, and everything that is still to be said.
+    pub fn joined_by(mut self, younger: DialogueState) -> Self {
+        self.introduced |= younger.introduced;
+        self.draft = self.draft.or(younger.draft);
+        self.last_filed = match (self.last_filed, younger.last_filed) {
+            (Some(one), Some(other)) => Some(if other.at > one.at { other } else { one }),
+            (one, other) => one.or(other),
+        };
+        self.opening.extend(younger.opening);
+        self.also_say.extend(younger.also_say);
+        self
+    }
+
     /// The slot that the bot waits for.
     pub fn asked_for(&self) -> Option<AskedSlot> {
         self.draft.as_ref().filter(|draft| !draft.submitted).and_then(|draft| draft.asked_for)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn state(draft: Option<&str>, filed: Option<(&str, i64)>, say: &str) -> DialogueState {
+        DialogueState {
+            draft: draft
+                .map(|words| Draft { deskripsi: Some(words.into()), ..Draft::new(DraftId::new(), at(0)) }),
+            last_filed: filed.map(|(lap_id, second)| Filed { lap_id: lap_id.into(), at: at(second) }),
+            also_say: vec![say.into()],
+            ..DialogueState::default()
+        }
+    }
+
+    #[test]
+    fn joined_memories_keep_the_older_draft_the_latest_number_and_every_word_owed() {
+        for (older, younger, draft, filed) in [
+            ((Some("a"), None), (Some("b"), None), Some("a"), None),
+            ((None, None), (Some("b"), None), Some("b"), None),
+            ((None, Some(("1", 1))), (None, Some(("2", 2))), None, Some("2")),
+            ((None, Some(("1", 3))), (None, Some(("2", 2))), None, Some("1")),
+            ((None, None), (None, Some(("2", 2))), None, Some("2")),
+        ] {
+            let younger = DialogueState { introduced: true, ..state(younger.0, younger.1, "y") };
+            let joined = state(older.0, older.1, "o").joined_by(younger);
+            assert!(joined.introduced);
+            assert_eq!(joined.also_say, ["o", "y"]);
+            assert_eq!(joined.draft.and_then(|draft| draft.deskripsi).as_deref(), draft);
+            assert_eq!(joined.last_filed.map(|filed| filed.lap_id).as_deref(), filed);
+        }
     }
 }

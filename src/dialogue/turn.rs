@@ -129,14 +129,21 @@ pub fn lookups(understanding: &Understanding) -> Vec<Lookup> {
 /// Whether anything in the batch can call for an answer; reactions and stickers cannot.
 pub fn deserves_reply(messages: &[BatchMessage]) -> bool {
     messages.iter().any(|message| {
-        !matches!(
-            message.kind.as_str(),
-            "reaction" | "sticker" | "system" | "edit" | "revoke" | "unsupported"
-        ) && (message.text.is_some()
-            || message.button.is_some()
-            || message.pin.is_some()
-            || is_evidence(message))
+        is_said(&message.kind)
+            && (message.text.is_some()
+                || message.button.is_some()
+                || message.pin.is_some()
+                || is_evidence(message))
     })
+}
+
+/// Whether a message of this kind is something said to the office. What WhatsApp tells about people and messages is not,
+/// nor what only goes along with words.
+pub fn is_said(kind: &str) -> bool {
+    !matches!(
+        kind,
+        "reaction" | "sticker" | "contacts" | "order" | "call" | "system" | "edit" | "revoke" | "unsupported"
+    )
 }
 
 fn is_evidence(message: &BatchMessage) -> bool {

@@ -4,6 +4,7 @@ mod actor;
 mod conversations;
 mod media;
 mod messages;
+mod parked_updates;
 mod people;
 mod takeover;
 mod webhook;
@@ -68,9 +69,13 @@ fn routes(config: &mut ServiceConfig<'_>) {
             .service(conversations::get_conversation)
             .service(conversations::read_conversation)
             .service(conversations::retry_conversation)
-            .service(conversations::list_parked_updates)
+            .service(parked_updates::list_parked_updates)
+            .service(parked_updates::retry_parked_update)
+            .service(parked_updates::resolve_parked_update)
             .service(people::get_person)
             .service(people::erase_person)
+            .service(people::link_people)
+            .service(people::list_link_suggestions)
             .service(takeover::start_takeover)
             .service(takeover::end_takeover)
             .service(takeover::takeover_status),
@@ -83,10 +88,8 @@ fn routes(config: &mut ServiceConfig<'_>) {
 /// 404 when there is none, 409 with the candidates when several numbers of the office know them.
 async fn find_conversation(pool: &PgPool, id: &str) -> Result<ConversationId, Problem> {
     if let Ok(conversation) = id.parse::<ConversationId>() {
-        return match listing::exists(pool, conversation).await? {
-            true => Ok(conversation),
-            false => Err(Problem::not_found("conversation")),
-        };
+        let present = listing::present(pool, conversation).await?;
+        return present.ok_or_else(|| Problem::not_found("conversation"));
     }
     let candidates = listing::by_wa_user_id(pool, id).await?;
     match candidates[..] {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::control::office_number;
 use super::people::{Citizen, Introduction};
 use super::problem::{Problem, read};
-use super::spoken::{self, Spoken};
+use super::spoken::{self, Echoed, Spoken};
 use super::state::Shared;
 use super::statuses;
 
@@ -21,6 +21,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .route("/control/citizens", web::get().to(list))
         .route("/control/citizens", web::post().to(introduce))
         .route("/control/citizens/{id}/messages", web::post().to(say))
+        .route("/control/citizens/{id}/echoes", web::post().to(echo))
         .route("/control/citizens/{id}/chat", web::get().to(chat))
         .route("/control/citizens/{id}/read", web::post().to(read_chat))
         .route("/control/citizens/{id}/presence", web::post().to(presence))
@@ -51,6 +52,13 @@ async fn say(shared: State, id: web::Path<String>, body: Bytes) -> Answer {
     let spoken: Spoken = read(&body)?;
     let shared = shared.into_inner();
     let (wamid, delivery) = shared.with_world(|world| spoken::say_and_post(&shared, world, &id, spoken))?;
+    Ok(HttpResponse::Ok().json(json!({"wamid": wamid, "delivery": delivery})))
+}
+
+async fn echo(shared: State, id: web::Path<String>, body: Bytes) -> Answer {
+    let echoed: Echoed = read(&body)?;
+    let shared = shared.into_inner();
+    let (wamid, delivery) = shared.with_world(|world| spoken::echo_and_post(&shared, world, &id, echoed))?;
     Ok(HttpResponse::Ok().json(json!({"wamid": wamid, "delivery": delivery})))
 }
 

@@ -177,6 +177,60 @@ pub(super) fn say_and_post(
     Ok((said.wamid, webhooks::enqueue(shared, world, delivery)))
 }
 
+/// What an officer writes on the office's own phone.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Echoed {
+    pub text: String,
+    /// The office's number; absent: its first.
+    #[serde(default)]
+    pub phone_number_id: Option<String>,
+    /// Absent: now.
+    #[serde(default)]
+    pub timestamp: Option<Timestamp>,
+    /// Absent: a new one. Giving one twice is a duplicate of Meta's.
+    #[serde(default)]
+    pub wamid: Option<String>,
+}
+
+/// Puts the officer's message on the citizen's phone and tells the webhook of it. Gives back the wamid and the number of
+/// the delivery.
+pub(super) fn echo_and_post(
+    shared: &Arc<Shared>,
+    world: &mut World,
+    citizen_id: &str,
+    echoed: Echoed,
+) -> Result<(String, u64), Problem> {
+    let number = super::control::office_number(shared, echoed.phone_number_id)?;
+    let citizen = world.people.get(citizen_id).ok_or_else(|| Problem::not_found("citizen", citizen_id))?;
+    let message = ChatMessage {
+        wamid: echoed.wamid.unwrap_or_else(new_wamid),
+        from: Author::Office,
+        kind: "text".to_owned(),
+        content: json!({ "body": echoed.text }),
+        reply_to: None,
+        at: echoed.timestamp.unwrap_or_else(|| shared.now()),
+        progress: Progress::Delivered,
+        error: None,
+        opaque: None,
+        webhook: None,
+        reactions: Default::default(),
+    };
+    let body = updates::echo_envelope(&number, citizen, &message);
+    let wamid = message.wamid.clone();
+    let delivery = Delivery {
+        citizen: Some(citizen_id.to_owned()),
+        phone_number_id: number.clone(),
+        wamids: vec![wamid.clone()],
+        update: "echo".to_owned(),
+        ..Delivery::of(&body)
+    };
+    if !world.places.contains_key(&wamid) {
+        world.add_message(citizen_id, &number, message);
+    }
+    Ok((wamid, webhooks::enqueue(shared, world, delivery)))
+}
+
 /// Type and object of the message.
 fn render(world: &mut World, content: Content) -> Result<(String, Value), Problem> {
     let (kind, value) = match content {

@@ -42,6 +42,33 @@ pub(super) fn envelope(changes: Vec<Change>) -> Value {
     json!({"object": "whatsapp_business_account", "entry": [{"id": ACCOUNT_ID, "changes": changes}]})
 }
 
+/// The body that tells of a message sent from the office's own phone.
+pub(super) fn echo_envelope(phone_number_id: &str, citizen: &Citizen, message: &ChatMessage) -> Value {
+    let mut echo = json!({
+        "from": display_number(phone_number_id),
+        "id": message.wamid,
+        "timestamp": message.at.as_second().to_string(),
+        "type": message.kind,
+    });
+    echo[&message.kind] = message.content.clone();
+    if let Some(phone) = &citizen.phone {
+        echo["to"] = phone.as_str().into();
+    }
+    if let Some(bsuid) = &citizen.bsuid {
+        echo["to_user_id"] = bsuid.as_str().into();
+    }
+    let value = json!({
+        "messaging_product": "whatsapp",
+        "metadata": {
+            "display_phone_number": display_number(phone_number_id),
+            "phone_number_id": phone_number_id,
+        },
+        "message_echoes": [echo],
+    });
+    let changes = json!([{"field": "smb_message_echoes", "value": value}]);
+    json!({"object": "whatsapp_business_account", "entry": [{"id": ACCOUNT_ID, "changes": changes}]})
+}
+
 /// A phone number to show, made of the last digits of the id.
 pub(super) fn display_number(phone_number_id: &str) -> String {
     let digits: String = phone_number_id.chars().filter(char::is_ascii_digit).collect();

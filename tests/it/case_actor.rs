@@ -3,7 +3,7 @@
 use actix::{Addr, AsyncContext, Context};
 use govconnect::actors::case::Case;
 use govconnect::bus::case_calls::{
-    CancelComplaint, CaseCallError, CreateComplaint, FindComplaint, ListComplaints, Refusal,
+    CancelComplaint, CaseCallError, CreateComplaint, FindComplaint, ListComplaints, PersonMerged, Refusal,
 };
 use govconnect::clock::Clock;
 use govconnect::complaint::{ComplaintStatus, Urgency};
@@ -95,4 +95,32 @@ async fn refusals_say_why_and_outages_ask_to_come_again() {
     database.pool.close().await;
     let away = case.send(FindComplaint { lap_id, person_id }).await.unwrap().unwrap_err();
     assert_eq!(away, CaseCallError::Unavailable);
+}
+
+#[actix_rt::test]
+async fn two_people_who_are_one_own_what_either_filed_also_what_is_filed_late() {
+    let database = TestDatabase::create().await;
+    let case = spawn(&database, 4);
+    let (older, younger, oldest) = (PersonId::new(), PersonId::new(), PersonId::new());
+    let first = case.send(broken_lamp(younger)).await.unwrap().unwrap();
+    let merged = PersonMerged { key: CallId::new(), from: younger, into: older };
+    for complaints in [1, 0] {
+        assert_eq!(case.send(merged.clone()).await.unwrap().unwrap().complaints, complaints);
+    }
+    // A call that was frozen before they were one.
+    let late = broken_lamp(younger);
+    let filed = case.send(late.clone()).await.unwrap().unwrap();
+    assert_eq!(case.send(late).await.unwrap().unwrap(), filed, "a repetition finds the first");
+    let further = PersonMerged { key: CallId::new(), from: older, into: oldest };
+    assert_eq!(case.send(further).await.unwrap().unwrap().complaints, 2);
+    for person_id in [younger, older, oldest] {
+        let listed = case.send(ListComplaints { person_id, limit: 5 }).await.unwrap().unwrap();
+        assert_eq!(listed.len(), 2, "whichever name is used");
+        let found = case.send(FindComplaint { lap_id: first.lap_id, person_id }).await.unwrap().unwrap();
+        assert_eq!(found.lap_id, first.lap_id);
+    }
+    let cancel = CancelComplaint { key: CallId::new(), lap_id: first.lap_id, person_id: younger };
+    assert_eq!(case.send(cancel).await.unwrap().unwrap().status, ComplaintStatus::Dibatalkan);
+    let stranger = FindComplaint { lap_id: first.lap_id, person_id: PersonId::new() };
+    assert_eq!(case.send(stranger).await.unwrap().unwrap_err(), Refusal::NotFound.into());
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use govconnect::ids::{ConversationId, Epoch, MessageId};
 use govconnect::store::channel::conversation::{self, Committed, Load, Loaded, NewOutbound, TurnCommit};
-use govconnect::store::channel::intake::{self, IncomingMessage, IntakeBatch};
+use govconnect::store::channel::intake::{self, IncomingMessage, IntakeBatch, Names};
 use govconnect::store::channel::outbox::{self, Claim};
 use govconnect::store::channel::statuses::IncomingStatus;
 use govconnect::store::channel::{sweep, takeover};
@@ -20,16 +20,25 @@ pub(crate) fn message(wamid: &str, phone: Option<&str>, bsuid: Option<&str>) -> 
     IncomingMessage {
         phone_number_id: "100".into(),
         wamid: wamid.into(),
-        phone: phone.map(str::to_owned),
-        bsuid: bsuid.map(str::to_owned),
-        parent_bsuid: None,
-        display_name: Some("Siti".into()),
-        username: None,
+        sender: names(phone, bsuid),
         sent_at: Timestamp::from_second(1_767_225_600).unwrap(),
         kind: "text".into(),
         text: Some("halo".into()),
         content: json!({"type": "text"}),
         raw: b"{}".to_vec(),
+        opens_window: true,
+        changes: None,
+        identity: None,
+    }
+}
+
+pub fn names(phone: Option<&str>, bsuid: Option<&str>) -> Names {
+    Names {
+        phone: phone.map(str::to_owned),
+        bsuid: bsuid.map(str::to_owned),
+        parent_bsuid: None,
+        display_name: Some("Siti".into()),
+        username: None,
     }
 }
 
@@ -136,14 +145,20 @@ async fn a_phone_that_comes_with_a_bsuid_is_the_same_person_and_with_another_bsu
     let resold = take_in(pool, vec![message("4", Some("6281"), Some("ID.b"))]).await;
     assert_ne!(resold.wake, by_phone.wake, "numbers are resold: another BSUID is another person");
     take_in(pool, vec![message("5", Some("6281"), Some("ID.b"))]).await;
-    let merges = "SELECT count(*) FROM gc_channel.commands WHERE kind = 'merge' AND done_at IS NULL";
-    assert_eq!(count(pool, merges).await, 1, "one question for the operator, however often they write");
+    let suggestions = "SELECT count(*) FROM gc_channel.link_suggestions WHERE resolved_at IS NULL";
+    assert_eq!(count(pool, suggestions).await, 1, "one question for the officers, however often they write");
+    let merges = "SELECT count(*) FROM gc_channel.commands WHERE kind = 'merge'";
+    assert_eq!(count(pool, merges).await, 0, "and nothing is done without them");
     let phones: Vec<Option<String>> =
         sqlx::query_scalar("SELECT phone FROM gc_channel.user_profiles WHERE bsuid = 'ID.b'")
             .fetch_all(pool)
             .await
             .unwrap();
-    assert_eq!(phones, [None], "the disputed number is not written to");
+    assert_eq!(
+        phones,
+        [None],
+        "at the same second nobody knows who had the number last: it is not written to"
+    );
 }
 
 #[tokio::test]

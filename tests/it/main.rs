@@ -15,6 +15,7 @@ mod case;
 mod case_actor;
 mod case_http;
 mod channel_groups;
+mod channel_people;
 mod channel_store;
 mod conversation_list;
 mod dashboard;

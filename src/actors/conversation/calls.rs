@@ -6,17 +6,18 @@ use std::time::Duration;
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::thinking::outbound;
 use super::{Activity, ConversationActor};
 use crate::actors::clients::{CallFailed, CaseClient};
-use crate::bus::case_calls::{CancelComplaint, CreateComplaint};
+use crate::bus::case_calls::{CancelComplaint, CreateComplaint, PersonMerged};
 use crate::complaint::Urgency;
 use crate::dialogue::answers::{self, Answer};
 use crate::dialogue::state::{DialogueState, Draft};
 use crate::dialogue::turn::Effect;
 use crate::dialogue::understanding::{self, Language};
-use crate::ids::CallId;
+use crate::ids::{CallId, PersonId};
 use crate::store::channel::conversation::{self as store, AnswerCommit, Committed, NewCall, OpenCall};
 
 /// A call as it is stored: which service, what, and the language in which its answer is told.
@@ -36,6 +37,16 @@ enum Request {
     CancelUnknown {
         lap_id: String,
     },
+    /// Two people turned out to be one; the citizen is told nothing of it.
+    PersonMerged(PersonMerged),
+}
+
+/// The call that tells the case service that what belonged to `from` belongs to `into`.
+pub fn person_merged(key: Uuid, from: PersonId, into: PersonId) -> NewCall {
+    let request = Request::PersonMerged(PersonMerged { key: CallId(key), from, into });
+    // Ids only: serialization cannot fail.
+    let body = serde_json::to_value(StoredCall { language: Language::Id, request }).unwrap_or_default();
+    NewCall { kind: "person.merged".into(), key, body }
 }
 
 impl ConversationActor {
@@ -190,6 +201,14 @@ async fn ask(client: &CaseClient, body: Value) -> Result<(Answer, Language), Cal
             }
         }
         Request::CancelUnknown { lap_id } => Answer::NotCancelled { lap_id },
+        Request::PersonMerged(request) => match client.person_merged(request).await {
+            Ok(_) => Answer::Noted,
+            Err(CallFailed::Refused { reason }) => {
+                tracing::error!(%reason, "the case service refused to join two people");
+                Answer::Noted
+            }
+            Err(unavailable) => return Err(unavailable),
+        },
     };
     Ok((answer, call.language))
 }
@@ -200,5 +219,6 @@ fn answer_json(answer: &Answer) -> Value {
         Answer::Cancelled { lap_id } => json!({"cancelled": lap_id}),
         Answer::NotCancelled { lap_id } => json!({"not_cancelled": lap_id}),
         Answer::NotCreated => json!({"refused": true}),
+        Answer::Noted => json!({"noted": true}),
     }
 }

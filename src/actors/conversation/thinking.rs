@@ -15,6 +15,7 @@ use crate::actors::clients::CallFailed;
 use crate::actors::ledger::LedgerError;
 use crate::bus::case_calls::ReportedComplaint;
 use crate::dialogue::batching;
+use crate::dialogue::corrections::{self, Correction, Standing, What};
 use crate::dialogue::reply::{self, Reply};
 use crate::dialogue::state::DialogueState;
 use crate::dialogue::turn::{self, BatchMessage, ComplaintFact, Facts, Lookup};
@@ -267,7 +268,7 @@ async fn understand(
     }
     let texts: Vec<String> = messages
         .iter()
-        .filter(|message| message.button.is_none() && message.pin.is_none() && message.kind != "reaction")
+        .filter(|message| turn::is_said(&message.kind) && message.button.is_none() && message.pin.is_none())
         .filter_map(|message| message.text.clone())
         .collect();
     let understanding = match texts.is_empty() {
@@ -327,8 +328,17 @@ fn fact(complaint: ReportedComplaint) -> ComplaintFact {
     }
 }
 
-/// The parts of a stored message that a turn looks at.
+/// The parts of a stored message that a turn looks at, as it stands after its writer's corrections.
 fn batch_message(message: &InboxMessage) -> BatchMessage {
+    let text = match standing(message) {
+        // Nothing of it may be acted upon.
+        Standing::Withdrawn => {
+            let message_id = Some(message.message_id);
+            return BatchMessage { message_id, kind: "revoke".into(), ..BatchMessage::default() };
+        }
+        Standing::Reworded(text) => Some(text),
+        Standing::AsWritten => written_words(message).map(str::to_owned),
+    };
     let at = |path: &str| message.content.pointer(path);
     let button = at("/interactive/button_reply/id")
         .or_else(|| at("/interactive/list_reply/id"))
@@ -339,11 +349,45 @@ fn batch_message(message: &InboxMessage) -> BatchMessage {
     BatchMessage {
         message_id: Some(message.message_id),
         kind: message.kind.clone(),
-        text: message.text.clone(),
+        text,
         button: button.and_then(|id| id.as_str()).map(str::to_owned),
         pin,
         sent_at: message.sent_at,
     }
+}
+
+/// How a stored message stands after its writer's corrections.
+fn standing(message: &InboxMessage) -> Standing {
+    let corrections: Vec<Correction> = message
+        .corrections
+        .iter()
+        .map(|correction| Correction {
+            at: correction.at,
+            what: match correction.kind.as_str() {
+                "revoke" => What::Revoked,
+                _ => What::Edited(correction.text.clone()),
+            },
+        })
+        .collect();
+    corrections::standing(&corrections)
+}
+
+/// The words of a message for whoever waits for more of them; none when it was taken back.
+pub(super) fn words(message: &InboxMessage) -> Option<String> {
+    match standing(message) {
+        Standing::Withdrawn => None,
+        Standing::Reworded(text) => Some(text),
+        Standing::AsWritten => written_words(message).map(str::to_owned),
+    }
+}
+
+/// The text as its writer wrote it. A bare pin is shown to officers by its coordinates, which are no words.
+fn written_words(message: &InboxMessage) -> Option<&str> {
+    if message.kind != "location" {
+        return message.text.as_deref();
+    }
+    let at = |path: &str| message.content.pointer(path).and_then(|value| value.as_str());
+    at("/location/address").or_else(|| at("/location/name"))
 }
 
 /// A reply as rows of the outbox; longer than one message allows, it becomes several in order.

@@ -1,8 +1,6 @@
 //! Conversations for the other services: the list, what is read, what is parked, and trying that again.
 
 use actix_web::{HttpResponse, get, post, web};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use garde::Validate;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -235,61 +233,4 @@ pub(super) async fn retry_conversation(
     }
     state.partitions.wake(conversation, "hint");
     Ok(HttpResponse::NoContent().finish())
-}
-
-/// Which parked updates.
-#[derive(Debug, Deserialize, IntoParams, Validate)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ParkedQuery {
-    /// From the answer before.
-    #[garde(length(max = 128))]
-    cursor: Option<String>,
-    /// At most this many, 1 to 200.
-    #[garde(range(min = 1, max = 200))]
-    limit: Option<i64>,
-}
-
-/// An update of Meta's that could not be filed.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct ParkedItem {
-    parked_id: Uuid,
-    phone_number_id: Option<String>,
-    reason: String,
-    /// The bytes as received, in base64.
-    raw_base64: String,
-    #[schema(value_type = String, format = DateTime)]
-    received_at: Timestamp,
-}
-
-/// A page of parked updates, oldest first.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct ParkedPage {
-    items: Vec<ParkedItem>,
-    next_cursor: Option<String>,
-}
-
-/// Updates that could not be filed, with their bytes, for the operator.
-#[utoipa::path(security(("internal_api_key" = [])), params(ParkedQuery), responses((status = 200, body = ParkedPage)))]
-#[get("/parked-updates")]
-pub(super) async fn list_parked_updates(
-    state: web::Data<ChannelState>,
-    query: ApiQuery<ParkedQuery>,
-) -> Result<HttpResponse, Problem> {
-    let after = cursor_id::<Uuid>(query.0.cursor.as_deref())?.map(|(_, id)| id);
-    let limit = query.0.limit.unwrap_or(50);
-    let mut rows = listing::parked_updates(&state.pool, after, limit + 1).await?;
-    let more = rows.len() as i64 > limit;
-    rows.truncate(limit as usize);
-    let next_cursor = rows.last().filter(|_| more).map(|row| encode(row.received_at, row.parked_id));
-    let items = rows
-        .into_iter()
-        .map(|row| ParkedItem {
-            parked_id: row.parked_id,
-            phone_number_id: row.phone_number_id,
-            reason: row.reason,
-            raw_base64: STANDARD.encode(row.raw),
-            received_at: row.received_at,
-        })
-        .collect();
-    Ok(HttpResponse::Ok().json(ParkedPage { items, next_cursor }))
 }

@@ -197,6 +197,30 @@ pub(super) struct MessageItem {
     /// When the bot or an officer had dealt with it; of inbound messages.
     #[schema(value_type = Option<String>, format = DateTime)]
     processed_at: Option<Timestamp>,
+    /// The `wamid` of the message that it quotes.
+    reply_to: Option<String>,
+    /// The `wamid` of the message that it reacts to.
+    reacts_to: Option<String>,
+    /// The `wamid` of the message that it edits or takes back.
+    changes: Option<String>,
+    /// The `wamid` of the last edit of it.
+    edited_by: Option<String>,
+    /// When its writer took it back.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    revoked_at: Option<Timestamp>,
+    /// It was forwarded to the office.
+    forwarded: bool,
+    /// It was forwarded many times before.
+    frequently_forwarded: bool,
+}
+
+/// What a message's own JSON tells of other messages, read as leniently as Meta writes.
+fn told(content: &Value, path: &str) -> Option<String> {
+    content.pointer(path).and_then(Value::as_str).map(str::to_owned)
+}
+
+fn is_true(content: &Value, path: &str) -> bool {
+    content.pointer(path).and_then(Value::as_bool).unwrap_or_default()
 }
 
 /// A page of messages, newest first.
@@ -230,6 +254,15 @@ pub(super) async fn list_messages(
         .into_iter()
         .map(|row| MessageItem {
             media: files.remove(&row.message_id).map(MediaItem::from),
+            reply_to: told(&row.content, "/context/id"),
+            reacts_to: told(&row.content, "/reaction/message_id"),
+            changes: told(&row.content, "/edit/original_message_id")
+                .or_else(|| told(&row.content, "/revoke/original_message_id")),
+            edited_by: row.edited_by,
+            revoked_at: row.revoked_at,
+            forwarded: is_true(&row.content, "/context/forwarded")
+                || is_true(&row.content, "/context/frequently_forwarded"),
+            frequently_forwarded: is_true(&row.content, "/context/frequently_forwarded"),
             message_id: row.message_id,
             direction: row.direction,
             kind: row.kind,

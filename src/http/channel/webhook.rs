@@ -10,10 +10,12 @@ use utoipa::IntoParams;
 use super::ChannelState;
 use crate::http::extract::read_body;
 use crate::http::problem::Problem;
-use crate::store::channel::intake::{IncomingMessage, IntakeBatch, ParkedUpdate};
+use crate::store::channel::intake::{
+    IdentityChange, IncomingEcho, IncomingMessage, IntakeBatch, Names, ParkedUpdate,
+};
 use crate::store::channel::statuses::IncomingStatus;
 use crate::whatsapp::signature;
-use crate::whatsapp::webhook::{InboundMessage, Update, parse};
+use crate::whatsapp::webhook::{self, InboundMessage, Sender, Update, parse};
 
 /// Meta's question whether this is the endpoint it was told of.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -88,6 +90,16 @@ pub fn to_batch(updates: Vec<Update>) -> IntakeBatch {
     for update in updates {
         match update {
             Update::Message(message) => batch.messages.push(to_row(*message)),
+            Update::Echo(echo) => batch.echoes.push(IncomingEcho {
+                phone_number_id: echo.phone_number_id,
+                wamid: echo.wamid,
+                recipient: names(echo.recipient),
+                sent_at: echo.sent_at,
+                kind: echo.kind,
+                text: echo.text,
+                content: echo.content,
+                raw: echo.raw,
+            }),
             Update::Status(status) => batch.statuses.push(IncomingStatus {
                 wamid: status.wamid,
                 status: status.status,
@@ -96,7 +108,10 @@ pub fn to_batch(updates: Vec<Update>) -> IntakeBatch {
                 errors: status.errors,
             }),
             Update::Odd(odd) => batch.parked.push(ParkedUpdate {
+                kind: odd.kind.into(),
+                piece: odd.piece.into(),
                 phone_number_id: odd.phone_number_id,
+                contacts: odd.contacts,
                 reason: odd.reason,
                 raw: odd.raw,
             }),
@@ -109,15 +124,29 @@ fn to_row(message: InboundMessage) -> IncomingMessage {
     IncomingMessage {
         phone_number_id: message.phone_number_id,
         wamid: message.wamid,
-        phone: message.sender.phone,
-        bsuid: message.sender.bsuid,
-        parent_bsuid: message.sender.parent_bsuid,
-        display_name: message.sender.name,
-        username: message.sender.username,
+        sender: names(message.sender),
         sent_at: message.sent_at,
         kind: message.kind,
         text: message.text,
         content: message.content,
         raw: message.raw,
+        opens_window: message.opens_window,
+        changes: message.changes,
+        identity: message.identity.map(|change| match change {
+            webhook::IdentityChange::Renamed { before, after } => {
+                IdentityChange::Renamed { before: Box::new(names(*before)), after: Box::new(names(*after)) }
+            }
+            webhook::IdentityChange::Replaced => IdentityChange::Replaced,
+        }),
+    }
+}
+
+fn names(sender: Sender) -> Names {
+    Names {
+        phone: sender.phone,
+        bsuid: sender.bsuid,
+        parent_bsuid: sender.parent_bsuid,
+        display_name: sender.name,
+        username: sender.username,
     }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{By, CaseError, Complaint, ComplaintRow, urgency_as_str, violates};
+use super::{By, CaseError, Complaint, ComplaintRow, people, urgency_as_str, violates};
 use crate::complaint::{ComplaintStatus, Coordinates, ReportChannel, Urgency};
 use crate::ids::{ConversationId, PersonId};
 use crate::store::text::{storable, storable_option};
@@ -84,8 +84,23 @@ pub async fn create(
     {
         return Ok(filed);
     }
-    match insert(pool, key, &new, &hash, now, time_zone).await {
-        Ok(Some(row)) => Ok(Filed { complaint: row.try_into()?, new: true }),
+    // The hash is that of the request; the owner is who that person is by now.
+    let mut owned = new.clone();
+    if let Some(person) = new.person_id {
+        owned.person_id = Some(people::present(pool, person).await?);
+    }
+    match insert(pool, key, &owned, &hash, now, time_zone).await {
+        Ok(Some(row)) => {
+            let mut complaint: Complaint = row.try_into()?;
+            if let Some(person) = owned.person_id {
+                let present = people::present(pool, person).await?;
+                if present != person {
+                    people::merge(pool, person, present, now).await?;
+                    complaint = super::read::get(pool, complaint.id).await?;
+                }
+            }
+            Ok(Filed { complaint, new: true })
+        }
         // The statement begins with the category: without one there is no number and no row.
         Ok(None) => Err(CaseError::UnknownCategory),
         Err(error) if violates(&error, "complaints_complaint_id_check") => Err(CaseError::NumbersExhausted),

@@ -50,6 +50,19 @@ pub struct InboxMessage {
     pub content: Value,
     pub sent_at: Timestamp,
     pub received_at: Timestamp,
+    /// What its writer told of it later, in the order of arrival.
+    pub corrections: Vec<StoredCorrection>,
+}
+
+/// An edit or a revocation of a message.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+pub struct StoredCorrection {
+    /// `edit` or `revoke`.
+    pub kind: String,
+    /// The new words.
+    pub text: Option<String>,
+    /// Meta's time.
+    pub at: Timestamp,
 }
 
 /// A call to another service that has no answer yet.

@@ -24,9 +24,13 @@ pub struct MessageRow {
     pub status: Option<String>,
     pub author: Option<String>,
     pub error: Option<Value>,
+    /// The `wamid` of the writer's last edit of it.
+    pub edited_by: Option<String>,
+    /// When the writer took it back.
+    pub revoked_at: Option<Timestamp>,
 }
 
-/// A conversation's messages, newest first, those before `before_seq`.
+/// A conversation's messages, newest first, those before `before_seq`; with those of conversations merged into it.
 pub async fn messages(
     pool: &PgPool,
     id: ConversationId,
@@ -34,10 +38,21 @@ pub async fn messages(
     limit: i64,
 ) -> Result<Vec<MessageRow>, StoreError> {
     let rows = sqlx::query!(
-        "SELECT message_id, seq, direction, wamid, kind, text, content, sent_at, processed_at, origin, status, author,
-                error
-         FROM gc_channel.messages
-         WHERE conversation_id = $1 AND ($2::bigint IS NULL OR seq < $2) ORDER BY seq DESC LIMIT $3",
+        r#"SELECT m.message_id, m.seq, m.direction, m.wamid, m.kind, m.text, m.content, m.sent_at, m.processed_at,
+                  m.origin, m.status, m.author, m.error, edit.wamid AS "edited_by?", revocation.sent_at AS "revoked_at?"
+           FROM gc_channel.messages m
+           LEFT JOIN LATERAL (
+               SELECT e.wamid FROM gc_channel.messages e
+               WHERE e.changes_wamid = m.wamid AND e.kind = 'edit' AND e.direction = m.direction
+               ORDER BY e.sent_at DESC, e.seq DESC LIMIT 1) AS edit ON true
+           LEFT JOIN LATERAL (
+               SELECT e.sent_at FROM gc_channel.messages e
+               WHERE e.changes_wamid = m.wamid AND e.kind = 'revoke' AND e.direction = m.direction
+               ORDER BY e.sent_at, e.seq LIMIT 1) AS revocation ON true
+           WHERE m.conversation_id IN (
+                     SELECT c.conversation_id FROM gc_channel.conversations c
+                     WHERE c.conversation_id = $1 OR c.merged_into = $1)
+             AND ($2::bigint IS NULL OR m.seq < $2) ORDER BY m.seq DESC LIMIT $3"#,
         id.0,
         before_seq,
         limit
@@ -60,19 +75,22 @@ pub async fn messages(
             status: row.status,
             author: row.author,
             error: row.error,
+            edited_by: row.edited_by,
+            revoked_at: row.revoked_at.map(Timestamp::from),
         })
         .collect())
 }
 
-/// Whether there is such a conversation.
-pub async fn exists(pool: &PgPool, id: ConversationId) -> Result<bool, StoreError> {
+/// The conversation with this id, or the one it was merged into; `None` when there is none.
+pub async fn present(pool: &PgPool, id: ConversationId) -> Result<Option<ConversationId>, StoreError> {
     let found = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM gc_channel.conversations WHERE conversation_id = $1 AND merged_into IS NULL) AS "found!""#,
+        r#"SELECT coalesce(merged_into, conversation_id) AS "id!" FROM gc_channel.conversations
+           WHERE conversation_id = $1"#,
         id.0
     )
-    .fetch_one(pool)
+    .fetch_optional(pool)
     .await?;
-    Ok(found)
+    Ok(found.map(ConversationId))
 }
 
 /// The conversations of somebody with this phone number or BSUID; several when several office numbers know them.
@@ -91,21 +109,30 @@ pub async fn by_wa_user_id(pool: &PgPool, wa_user_id: &str) -> Result<Vec<Conver
 #[derive(Clone, Debug)]
 pub struct ParkedRow {
     pub parked_id: Uuid,
+    /// `poison` or `not_handled`.
+    pub kind: String,
+    /// Which piece of a body it is.
+    pub piece: String,
     pub phone_number_id: Option<String>,
+    pub contacts: Option<Value>,
     pub reason: String,
     pub raw: Vec<u8>,
     pub received_at: Timestamp,
 }
 
-/// Unresolved parked updates, oldest first, those after `after`.
+/// Unresolved parked updates, of one kind or of all, oldest first, those after `after`.
 pub async fn parked_updates(
     pool: &PgPool,
+    kind: Option<&str>,
     after: Option<Uuid>,
     limit: i64,
 ) -> Result<Vec<ParkedRow>, StoreError> {
     let rows = sqlx::query!(
-        "SELECT parked_id, phone_number_id, reason, raw, received_at FROM gc_channel.parked_updates
-         WHERE resolved_at IS NULL AND ($1::uuid IS NULL OR parked_id > $1) ORDER BY parked_id LIMIT $2",
+        "SELECT parked_id, kind, piece, phone_number_id, contacts, reason, raw, received_at
+         FROM gc_channel.parked_updates
+         WHERE resolved_at IS NULL AND ($1::text IS NULL OR kind = $1) AND ($2::uuid IS NULL OR parked_id > $2)
+         ORDER BY parked_id LIMIT $3",
+        kind,
         after,
         limit
     )
@@ -115,10 +142,47 @@ pub async fn parked_updates(
         .into_iter()
         .map(|row| ParkedRow {
             parked_id: row.parked_id,
+            kind: row.kind,
+            piece: row.piece,
             phone_number_id: row.phone_number_id,
+            contacts: row.contacts,
             reason: row.reason,
             raw: row.raw,
             received_at: row.received_at.into(),
         })
         .collect())
+}
+
+/// One of them that is unresolved.
+pub async fn parked_update(pool: &PgPool, id: Uuid) -> Result<Option<ParkedRow>, StoreError> {
+    let row = sqlx::query!(
+        "SELECT parked_id, kind, piece, phone_number_id, contacts, reason, raw, received_at
+         FROM gc_channel.parked_updates WHERE parked_id = $1 AND resolved_at IS NULL",
+        id
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map(|row| ParkedRow {
+        parked_id: row.parked_id,
+        kind: row.kind,
+        piece: row.piece,
+        phone_number_id: row.phone_number_id,
+        contacts: row.contacts,
+        reason: row.reason,
+        raw: row.raw,
+        received_at: row.received_at.into(),
+    }))
+}
+
+/// Marks one as dealt with; false when there is no unresolved one.
+pub async fn resolve_parked(pool: &PgPool, id: Uuid, resolution: &str) -> Result<bool, StoreError> {
+    let result = sqlx::query!(
+        "UPDATE gc_channel.parked_updates SET resolved_at = now(), resolution = $2
+         WHERE parked_id = $1 AND resolved_at IS NULL",
+        id,
+        resolution
+    )
+    .execute(pool)
+    .await?;
+    Ok(result.rows_affected() == 1)
 }

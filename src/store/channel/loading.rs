@@ -189,7 +189,10 @@ async fn read_inboxes(
 ) -> Result<HashMap<ConversationId, Vec<InboxMessage>>, StoreError> {
     let rows = sqlx::query!(
         r#"SELECT inbox.conversation_id, inbox.message_id, inbox.seq, inbox.wamid AS "wamid!", inbox.kind, inbox.text,
-                  inbox.content, inbox.sent_at, inbox.received_at
+                  inbox.content, inbox.sent_at, inbox.received_at,
+                  (SELECT jsonb_agg(jsonb_build_object('kind', e.kind, 'text', e.text, 'at', e.sent_at) ORDER BY e.seq)
+                   FROM gc_channel.messages e
+                   WHERE e.changes_wamid = inbox.wamid AND e.conversation_id = inbox.conversation_id) AS corrections
            FROM unnest($1::uuid[], $2::smallint[]) AS asked (conversation_id, partition)
            CROSS JOIN LATERAL (
                SELECT m.conversation_id, m.message_id, m.seq, m.wamid, m.kind, m.text, m.content, m.sent_at,
@@ -206,6 +209,7 @@ async fn read_inboxes(
     .await?;
     let mut inboxes: HashMap<ConversationId, Vec<(i64, InboxMessage)>> = HashMap::new();
     for row in rows {
+        let corrections = row.corrections.map_or_else(|| Ok(Vec::new()), serde_json::from_value);
         let message = InboxMessage {
             message_id: MessageId(row.message_id),
             wamid: row.wamid,
@@ -214,6 +218,7 @@ async fn read_inboxes(
             content: row.content,
             sent_at: row.sent_at.into(),
             received_at: row.received_at.into(),
+            corrections: corrections.map_err(|_| StoreError::Corrupt("corrections of a message".into()))?,
         };
         inboxes.entry(ConversationId(row.conversation_id)).or_default().push((row.seq, message));
     }

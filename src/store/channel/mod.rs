@@ -14,7 +14,8 @@
 //! - [`conversation_list`]: conversations as officers see them, with filters and search
 //! - [`listing`]: other reads for the internal API
 //! - [`media`]: files to fetch, and which keys of the object store are in use
-//! - [`people`]: what is held of a person
+//! - [`people`]: what is held of a person, and what happened to who they are
+//! - [`merges`]: two people who turned out to be one
 
 pub mod claims;
 pub mod conversation;
@@ -25,6 +26,7 @@ pub mod leases;
 pub mod listing;
 pub mod loading;
 pub mod media;
+pub mod merges;
 pub mod outbox;
 pub mod people;
 pub mod standing;

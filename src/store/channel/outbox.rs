@@ -147,7 +147,8 @@ pub struct QueuedByOthers {
 pub async fn queue(pool: &PgPool, message: &QueuedByOthers) -> Result<(), QueueError> {
     let mut transaction = pool.begin().await.map_err(StoreError::from)?;
     let held = sqlx::query!(
-        "SELECT mode, holder FROM gc_channel.conversations WHERE conversation_id = $1 FOR NO KEY UPDATE",
+        "SELECT mode, holder FROM gc_channel.conversations WHERE conversation_id = $1 AND merged_into IS NULL
+         FOR NO KEY UPDATE",
         message.conversation_id.0
     )
     .fetch_optional(&mut *transaction)

@@ -61,11 +61,48 @@ pub(super) async fn lock(
     .ok_or(TakeoverError::NoConversation)
 }
 
-async fn emit(
+/// Locks a conversation, or the one it was merged into; `None` when there is none.
+pub(super) async fn lock_survivor(
     connection: &mut PgConnection,
-    key: &str,
-    body: serde_json::Value,
-) -> Result<(), TakeoverError> {
+    id: ConversationId,
+) -> Result<Option<ConversationId>, StoreError> {
+    let mut id = id.0;
+    loop {
+        let merged_into = sqlx::query_scalar!(
+            "SELECT merged_into FROM gc_channel.conversations WHERE conversation_id = $1 FOR NO KEY UPDATE",
+            id
+        )
+        .fetch_optional(&mut *connection)
+        .await?;
+        match merged_into {
+            None => return Ok(None),
+            Some(None) => return Ok(Some(ConversationId(id))),
+            // A merged conversation never changes again, so its lock is no hindrance.
+            Some(Some(into)) => id = into,
+        }
+    }
+}
+
+/// Whether the bot has the conversation, and no takeover of it has ended since that time. Under the row lock.
+pub(super) async fn is_free_since(
+    connection: &mut PgConnection,
+    id: ConversationId,
+    at: jiff::Timestamp,
+) -> Result<bool, StoreError> {
+    let free = sqlx::query_scalar!(
+        r#"SELECT c.mode = 'bot' AND NOT EXISTS (
+                   SELECT FROM gc_channel.takeover_sessions s
+                   WHERE s.conversation_id = c.conversation_id AND s.ended_at >= $2) AS "free!"
+           FROM gc_channel.conversations c WHERE c.conversation_id = $1"#,
+        id.0,
+        crate::store::Timestamptz::from(at) as _
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(free)
+}
+
+async fn emit(connection: &mut PgConnection, key: &str, body: serde_json::Value) -> Result<(), StoreError> {
     sqlx::query!(
         "INSERT INTO gc_channel.event_outbox (event_id, routing_key, body) VALUES ($1, $2, $3)",
         Uuid::now_v7(),
@@ -107,23 +144,37 @@ pub async fn start(pool: &PgPool, start: &Start) -> Result<Started, TakeoverErro
         .execute(&mut *transaction)
         .await?;
     }
+    let started =
+        begin(&mut transaction, start.conversation_id, &start.admin_id, start.reason.as_deref()).await?;
+    transaction.commit().await?;
+    Ok(started)
+}
+
+/// The statements of a takeover, under the conversation's row lock: the mode, the bot's rows, the session, the event.
+pub(super) async fn begin(
+    connection: &mut PgConnection,
+    conversation: ConversationId,
+    admin_id: &str,
+    reason: Option<&str>,
+) -> Result<Started, StoreError> {
+    let id = conversation.0;
     sqlx::query!(
         "UPDATE gc_channel.conversations
          SET mode = 'human', holder = $2, waiting_since = NULL, waiting_reason = NULL, version = version + 1,
              updated_at = now() WHERE conversation_id = $1",
         id,
-        start.admin_id
+        admin_id
     )
-    .execute(&mut *transaction)
+    .execute(&mut *connection)
     .await?;
-    let partition = PartitionId::of(start.conversation_id).as_i16();
+    let partition = PartitionId::of(conversation).as_i16();
     let cancelled = sqlx::query!(
         "UPDATE gc_channel.messages SET status = 'cancelled', status_at = now()
          WHERE partition = $2 AND conversation_id = $1 AND direction = 'out' AND origin = 'bot' AND status = 'queued'",
         id,
         partition
     )
-    .execute(&mut *transaction)
+    .execute(&mut *connection)
     .await?
     .rows_affected();
     // What may have been taken stays unknown for good: a bot's message is never repeated after a takeover.
@@ -133,21 +184,20 @@ pub async fn start(pool: &PgPool, start: &Start) -> Result<Started, TakeoverErro
         id,
         partition
     )
-    .execute(&mut *transaction)
+    .execute(&mut *connection)
     .await?;
     let session_id = Uuid::now_v7();
     sqlx::query!(
         "INSERT INTO gc_channel.takeover_sessions (session_id, conversation_id, admin_id, reason) VALUES ($1, $2, $3, $4)",
         session_id,
         id,
-        start.admin_id,
-        start.reason
+        admin_id,
+        reason
     )
-    .execute(&mut *transaction)
+    .execute(&mut *connection)
     .await?;
-    let body = json!({"conversation_id": id, "admin_id": start.admin_id, "reason": start.reason});
-    emit(&mut transaction, "govconnect.takeover.started", body).await?;
-    transaction.commit().await?;
+    let body = json!({"conversation_id": id, "admin_id": admin_id, "reason": reason});
+    emit(connection, "govconnect.takeover.started", body).await?;
     Ok(Started { session_id, cancelled })
 }
 
@@ -220,7 +270,7 @@ pub(super) async fn give_back(
     .execute(&mut *connection)
     .await?;
     let body = json!({"conversation_id": id, "admin_id": holder, "reason": reason});
-    emit(connection, "govconnect.takeover.ended", body).await
+    Ok(emit(connection, "govconnect.takeover.ended", body).await?)
 }
 
 /// The officer has done something: the takeover is not idle.

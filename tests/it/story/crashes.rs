@@ -77,7 +77,8 @@ macro_rules! crash_sweep {
 
         /// The steps that are swept here, or elsewhere in this file.
         const SWEPT: &[&str] =
-            &[$($step,)* "takeover::before_answer", "media::before_store", "media::after_store"];
+            &[$($step,)* "takeover::before_answer", "media::before_store", "media::after_store", "merge::before_commit",
+              "merge::after_commit"];
     };
 }
 
@@ -160,4 +161,47 @@ async fn a_crash_between_a_takeover_and_its_acknowledgement_leaves_it_taken_over
     office.replies("dipegang", 2).await;
     office.check().await;
     office.close().await;
+}
+
+/// Somebody changes their number after the new one wrote already; the process dies while the two become one.
+async fn survives_a_crash_of_a_merge_at(step: &str) {
+    let mut office = Office::open_with(&[("FAILPOINTS", &format!("{step}=1*return"))]).await;
+    for (id, phone) in [("lama", "6281300000011"), ("baru", "6281300000012")] {
+        office.control("citizens", json!({"id": id, "name": format!("Warga {id}"), "phone": phone})).await;
+        office.says(id, BROKEN_ROAD).await;
+        office.replies(id, 1).await;
+    }
+    office.is_quiet().await;
+    let changed = json!({"type": "user_changed_number", "body": "ganti", "wa_id": "6281300000012"});
+    office.says_kind("lama", json!({"raw": {"type": "system", "system": changed}})).await;
+    let status = office.node_ends().await;
+    assert_eq!(status.code(), None, "{step} killed the process");
+    office.disarm();
+    // Written while nobody is there; Meta comes again.
+    office.says("baru", "Lampu jalan mati di Jl. Kenanga No. 3, gelap sekali").await;
+    office.restart().await;
+    let replies = office.replies("baru", 2).await;
+    assert!(replies[1].text.contains("LAP-"), "{step}: {replies:?}");
+    let open = "SELECT count(*) FROM gc_channel.commands WHERE kind = 'merge' AND done_at IS NULL";
+    office.until_count(open, 0).await;
+    office.check().await;
+    assert_eq!(office.accepted(Some("baru")).await.len(), 2, "{step}");
+    assert_eq!(office.count("SELECT count(*) FROM gc_case.complaints").await, 3, "{step}");
+    assert_eq!(office.count("SELECT count(DISTINCT person_id) FROM gc_case.complaints").await, 1, "{step}");
+    let merges = "SELECT count(*) FROM gc_channel.person_log WHERE kind = 'merged'";
+    assert_eq!(office.count(merges).await, 1, "{step}");
+    assert_eq!(office.count("SELECT count(*) FROM gc_channel.calls WHERE kind = 'person.merged'").await, 1);
+    let left = "SELECT count(*) FROM gc_channel.conversations WHERE merged_into IS NULL";
+    assert_eq!(office.count(left).await, 1, "{step}");
+    office.close().await;
+}
+
+#[tokio::test]
+async fn a_crash_before_a_merge_commits_loses_nothing() {
+    survives_a_crash_of_a_merge_at("merge::before_commit").await;
+}
+
+#[tokio::test]
+async fn a_crash_after_a_merge_committed_loses_nothing() {
+    survives_a_crash_of_a_merge_at("merge::after_commit").await;
 }

@@ -169,3 +169,30 @@ async fn every_service_tells_how_it_is_and_refuses_in_one_shape() {
     }
     office.close().await;
 }
+
+#[tokio::test]
+async fn a_full_intake_says_503_and_stores_exactly_what_it_took() {
+    // One webhook is being written, one waits, and there is no room for more.
+    let office =
+        Office::open_with(&[("INTAKE__QUEUE", "1"), ("FAILPOINTS", "intake::before_commit=sleep(1500)")])
+            .await;
+    let posts = (0..6).map(|number| {
+        let body = a_message(&format!("wamid.full{number}"));
+        let (signature, office) = (sign(&body), &office);
+        async move { post(office, body, Some(&signature)).await }
+    });
+    let mut taken = 0;
+    for response in futures::future::join_all(posts).await {
+        match response.status().as_u16() {
+            200 => taken += 1,
+            _ => drop(assert_problem(response, 503, "full").await),
+        }
+    }
+    assert!((1..=5).contains(&taken), "{taken} of 6 were taken");
+    assert_eq!(office.count("SELECT count(*) FROM gc_channel.messages WHERE direction = 'in'").await, taken);
+    let refused = office.metric("govconnect_intake_refused_total").await;
+    // Statuses of the replies may be refused as well, and come again.
+    assert!(refused as i64 >= 6 - taken, "{refused} refused");
+    assert!(office.metric("govconnect_intake_batch_rows_count").await >= 1.0);
+    office.close().await;
+}

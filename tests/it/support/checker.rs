@@ -12,7 +12,7 @@ pub const OPEN_WORK: &str = "
     SELECT (SELECT count(*) FROM gc_channel.messages m JOIN gc_channel.conversations c USING (conversation_id)
             WHERE m.direction = 'in' AND m.processed_at IS NULL AND c.mode = 'bot' AND c.parked_at IS NULL)
          + (SELECT count(*) FROM gc_channel.messages m JOIN gc_channel.conversations c USING (conversation_id)
-            WHERE m.direction = 'out' AND m.status IN ('queued', 'sending', 'unknown', 'sent')
+            WHERE m.direction = 'out' AND m.raw IS NULL AND m.status IN ('queued', 'sending', 'unknown', 'sent')
               AND m.next_attempt_at IS DISTINCT FROM 'infinity')
          + (SELECT count(*) FROM gc_channel.calls WHERE answered_at IS NULL)";
 
@@ -90,7 +90,7 @@ async fn committed(office: &Office, found: &mut Vec<String>) {
     let answered: Vec<String> = answered.into_iter().collect();
     let missing: Vec<String> = sqlx::query_scalar(
         "SELECT wamid FROM unnest($1::text[]) AS answered (wamid)
-         WHERE NOT EXISTS (SELECT FROM gc_channel.messages m WHERE m.wamid = answered.wamid AND m.direction = 'in')
+         WHERE NOT EXISTS (SELECT FROM gc_channel.messages m WHERE m.wamid = answered.wamid)
            AND NOT EXISTS (SELECT FROM gc_channel.parked_updates p
                            WHERE position(convert_to(answered.wamid, 'UTF8') IN p.raw) > 0)",
     )
@@ -105,7 +105,7 @@ async fn committed(office: &Office, found: &mut Vec<String>) {
 async fn sent_once_and_in_order(pool: &PgPool, accepted: &[Sent], found: &mut Vec<String>) {
     let rows: Vec<(String, String, i64, String)> = sqlx::query_as(
         "SELECT message_id::text, conversation_id::text, seq, status FROM gc_channel.messages
-         WHERE direction = 'out' ORDER BY seq",
+         WHERE direction = 'out' AND raw IS NULL ORDER BY seq",
     )
     .fetch_all(pool)
     .await
