@@ -14,7 +14,6 @@ use crate::http::problem::Problem;
 use crate::ids::{ConversationId, MessageId, PersonId};
 use crate::store::channel::conversation::unpark;
 use crate::store::channel::conversation_list::{self, ConversationFilter, ConversationRow};
-use crate::store::channel::listing;
 use crate::store::text::storable;
 
 /// Which conversations.
