@@ -237,6 +237,7 @@ impl Metrics {
                 &self.turns,
                 &["committed", "restarted", "cancelled", "failed", "stale", "handed_over", "drained"],
             ),
+            (&self.merges, &["merged", "settled", "waiting", "failed"]),
             (&self.conversation_restarts, &["panicked", "frozen", "finished", "aborted"]),
             (&self.sends, &["sent", "retried", "unknown", "failed"]),
             (&self.media_downloads, &["stored", "retried", "refused", "failed", "not_wanted"]),
@@ -246,7 +247,8 @@ impl Metrics {
                 counter.with_label_values(&[value]);
             }
         }
-        for histogram in [&self.intake_commit_seconds, &self.media_download_seconds] {
+        for histogram in [&self.intake_commit_seconds, &self.intake_batch_rows, &self.media_download_seconds]
+        {
             histogram.with_label_values(&[] as &[&str]);
         }
     }
