@@ -191,7 +191,9 @@ async fn a_takeover_cancels_what_is_queued_refuses_turns_and_leaves_what_is_in_f
     let in_flight = claimed(pool, id, 1).await.unwrap();
     assert_eq!(in_flight, commit.outbound[0].message_id, "in order");
 
-    let before = load(pool, id, 1).await.unwrap();
+    let Load::Loaded(before) = conversation::read(pool, id, Epoch(1)).await.unwrap() else {
+        panic!("not loaded")
+    };
     let started = takeover::start(pool, &start_of(id)).await.unwrap();
     assert_eq!(started.cancelled, 1);
     assert_eq!(takeover::in_flight(pool, id).await.unwrap(), [in_flight]);
