@@ -210,12 +210,14 @@ impl ConversationActor {
             Load::Missing => return context.stop(),
         };
         self.owned = true;
-        let Loaded { conversation, mut inbox, calls, sendable } = *loaded;
+        let Loaded { conversation, mut inbox, calls, sendable, owed } = *loaded;
         let more = self.keep_next_turn(&mut inbox);
         self.conversation = Some(Box::new(conversation));
         self.more_open = more || !calls.is_empty();
-        if sendable {
+        if owed {
             self.deliver_if_any(context);
+        } else if sendable {
+            self.deliver(context);
         }
         // Decided even when a wake-up came during the look: wake-ups faster than looks must not keep it from ever acting.
         if !self.stopping {

@@ -85,6 +85,8 @@ pub struct Loaded {
     pub calls: Vec<OpenCall>,
     /// Something waits to be sent, now or later.
     pub sendable: bool,
+    /// A message has failed, and it is not yet done what is owed for it.
+    pub owed: bool,
 }
 
 /// A message of ours to be queued.

@@ -57,6 +57,7 @@ pub async fn look(pool: &PgPool, looks: &[Look]) -> Result<Vec<Load>, StoreError
                 inbox: inboxes.get(&look.conversation_id).cloned().unwrap_or_default(),
                 calls: calls.get(&look.conversation_id).cloned().unwrap_or_default(),
                 sendable: found.sendable,
+                owed: found.owed,
             })),
         })
         .collect())
@@ -132,6 +133,7 @@ struct Found {
     conversation: Conversation,
     owner_epoch: Epoch,
     sendable: bool,
+    owed: bool,
 }
 
 /// Those that exist and were not merged into another.
@@ -148,10 +150,10 @@ async fn read_conversations(
                       WHERE m.partition = asked.partition AND m.conversation_id = asked.conversation_id
                         AND m.direction = 'out' AND m.status IN ('queued', 'sending', 'unknown')
                         AND m.next_attempt_at IS DISTINCT FROM 'infinity'
-                        AND (c.mode = 'bot' OR m.origin <> 'bot'))
-                  OR EXISTS (SELECT FROM gc_channel.messages m
+                        AND (c.mode = 'bot' OR m.origin <> 'bot')) AS "sendable!",
+                  EXISTS (SELECT FROM gc_channel.messages m
                              WHERE m.partition = asked.partition AND m.conversation_id = asked.conversation_id
-                               AND m.aftermath IS NOT NULL) AS "sendable!"
+                               AND m.aftermath IS NOT NULL) AS "owed!"
            FROM unnest($1::uuid[], $2::smallint[]) AS asked (conversation_id, partition)
            JOIN gc_channel.conversations c ON c.conversation_id = asked.conversation_id
            JOIN gc_channel.user_profiles p USING (person_id)
@@ -178,7 +180,8 @@ async fn read_conversations(
                 parked: row.parked_at.is_some(),
                 returned_at: row.returned_at.map(Timestamp::from),
             };
-            let found = Found { conversation, owner_epoch: Epoch(row.owner_epoch), sendable: row.sendable };
+            let (sendable, owed) = (row.sendable, row.owed);
+            let found = Found { conversation, owner_epoch: Epoch(row.owner_epoch), sendable, owed };
             Ok((conversation_id, found))
         })
         .collect()

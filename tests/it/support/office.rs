@@ -122,6 +122,7 @@ impl Office {
             ("WHATSAPP__ACCESS_TOKEN", ACCESS_TOKEN),
             ("WHATSAPP__PHONE_NUMBER_ID", NUMBER),
             ("WHATSAPP__SEND_PER_S", "1000"),
+            ("WHATSAPP__PAIR_BURST", "100000"),
             ("INTERNAL__API_KEYS", INTERNAL_KEY),
             ("CONVERSATION__QUIET_MS", "200"),
             ("CONVERSATION__GREETING_QUIET_MS", "300"),
