@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
 use prometheus::{
     Encoder, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder, histogram_opts, opts,
 };
+use serde_json::Value;
+use strum::IntoEnumIterator;
+
+use crate::whatsapp::errors::ErrorClass;
 
 /// Seconds: from a fast query to a slow model.
 const SECONDS: [f64; 14] =
@@ -230,7 +232,7 @@ impl Metrics {
     /// What can happen is shown from the start, so that an alert can tell "never" from "not there".
     fn begin_at_zero(&self) {
         for (counter, values) in [
-            (&self.intake_rows, &["message", "status", "duplicate", "parked"][..]),
+            (&self.intake_rows, &["message", "echo", "status", "duplicate", "parked"][..]),
             (&self.intake_refused, &["full", "not_committed", "closed"]),
             (&self.wakes, &["hint", "sweep", "restart"]),
             (
@@ -239,13 +241,24 @@ impl Metrics {
             ),
             (&self.merges, &["merged", "settled", "waiting", "failed"]),
             (&self.conversation_restarts, &["panicked", "frozen", "finished", "aborted"]),
-            (&self.sends, &["sent", "retried", "unknown", "failed"]),
+            (&self.sends, &["sent", "ambiguous", "not_reached"]),
+            (&self.sends_ambiguous_ended, &["status", "repeated"]),
+            (&self.window_closed, &["refused", "failed", "template"]),
+            (&self.number_alerts, &["operator", "spam_limit"]),
             (&self.media_downloads, &["stored", "retried", "refused", "failed", "not_wanted"]),
             (&self.media_bytes, &["in", "upload"]),
         ] {
             for value in values {
                 counter.with_label_values(&[value]);
             }
+        }
+        for class in ErrorClass::iter() {
+            let class: &str = class.into();
+            self.sends.with_label_values(&[class]);
+            self.dead_letters.with_label_values(&[class]);
+        }
+        for state in ["closed", "open", "half_open"] {
+            self.numbers.with_label_values(&[state]);
         }
         for histogram in [&self.intake_commit_seconds, &self.intake_batch_rows, &self.media_download_seconds]
         {

@@ -120,6 +120,7 @@ fn nothing_open(look: &Look) -> Loaded {
         inbox: Vec::new(),
         calls: Vec::new(),
         sendable: false,
+        owed: false,
     }
 }
 

@@ -15,6 +15,7 @@ use futures::FutureExt;
 use tokio::runtime::Runtime;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{AbortHandle, JoinError};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::metrics::Metrics;
 
@@ -196,6 +197,20 @@ pub async fn contained<T>(name: &'static str, work: impl Future<Output = T>) -> 
             tracing::error!(actor = name, "a call panicked");
             None
         }
+    }
+}
+
+/// Runs `work` as a task of its own and gives its answer; dropped, it ends the task. For work that an actor does in
+/// `ctx.spawn` and that holds something others wait for, such as a connection: an actor that is in `ctx.wait` polls none of
+/// its other futures, and what they hold would be held for as long. A panic goes on in whoever waits for the answer.
+pub async fn beside<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    match AbortOnDropHandle::new(tokio::spawn(work)).await {
+        Ok(answer) => answer,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Aborted: the runtime is going down, and nobody may go on from here.
+            Err(_) => std::future::pending().await,
+        },
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 /// What an error asks of the sender.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::Display, strum::IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::Display, strum::EnumIter, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum ErrorClass {
     /// Too fast for this person: wait 4^n seconds, others go on.

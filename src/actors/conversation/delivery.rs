@@ -16,6 +16,7 @@ use super::{ConversationActor, Delivering, Observation};
 use crate::actors::channel::ChannelContext;
 use crate::actors::ledger::{Granted, LedgerError};
 use crate::actors::sender::{AwaitTurn, Send, Settled};
+use crate::actors::supervision;
 use crate::ids::Epoch;
 use crate::retry;
 use crate::store::StoreError;
@@ -82,7 +83,8 @@ impl ConversationActor {
         observation.delivering(Delivering::Waiting);
         let epoch = self.identity.home.epoch;
         let lane = deliver_one(self.context().clone(), conversation, epoch, mail, stop, observation);
-        context.spawn(lane.into_actor(self).map(|step, actor, context| {
+        // The lane holds connections now and then, and this actor may be in `ctx.wait` for one meanwhile.
+        context.spawn(supervision::beside(lane).into_actor(self).map(|step, actor, context| {
             actor.delivering = false;
             actor.identity.observation.delivering(Delivering::Nothing);
             let again = actor.deliver_again.take();

@@ -19,8 +19,8 @@ async fn mode(office: &Office, id: &str) -> Value {
 
 #[tokio::test]
 async fn an_answer_from_the_offices_phone_stops_the_bot_that_is_thinking() {
-    // The turn takes two seconds, so that the officer is faster.
-    let office = Office::open_with(&[("FAILPOINTS", "ai::understand=1*sleep(2000)")]).await;
+    // The turn takes so long that the officer is faster.
+    let office = Office::open_with(&[("FAILPOINTS", "ai::slow=1*return(15000)")]).await;
     office.citizen("cepat").await;
     office.says("cepat", BROKEN_ROAD).await;
     let id = office.conversation("cepat").await;

@@ -97,6 +97,6 @@ async fn one_person_gets_messages_no_faster_than_meta_allows_and_the_others_do_n
     assert!(calls.iter().all(|call| call["status"] == 200), "Meta never had to refuse: {calls:#?}");
     let place = |message: &str| calls.iter().position(|call| call["opaque"] == message).unwrap();
     assert!(place(&elsewhere) < place(&last), "the other did not wait");
-    assert!(office.metric("govconnect_pair_waits_total").await >= 3.0);
+    assert!(office.metric("govconnect_pair_waits_total").await >= 1.0);
     office.close().await;
 }
