@@ -212,6 +212,21 @@ impl Office {
 
     /// As if a minute had passed since every send whose outcome is not known.
     pub async fn let_a_minute_pass_for_unanswered_sends(&self) {
+        // Within a real minute Meta's statuses of what it took arrive, also those it has to deliver again.
+        eventually("Meta has told of everything it took", async || {
+            let sent = self.accepted(None).await;
+            let taken: Vec<uuid::Uuid> = sent.iter().filter_map(|sent| sent.opaque.parse().ok()).collect();
+            let untold: i64 = sqlx::query_scalar(
+                "SELECT count(*) FROM gc_channel.messages
+                 WHERE message_id = ANY($1) AND status IN ('queued', 'sending', 'unknown')",
+            )
+            .bind(&taken)
+            .fetch_one(&self.database.pool)
+            .await
+            .expect("the database answers");
+            (untold == 0).then_some(())
+        })
+        .await;
         sqlx::query(
             "UPDATE gc_channel.messages SET claimed_at = claimed_at - interval '61 seconds'
              WHERE direction = 'out' AND status IN ('sending', 'unknown')",
