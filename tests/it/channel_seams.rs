@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
+use govconnect::actors::intake as intake_actor;
 use govconnect::ids::{ConversationId, Epoch, MessageId, PartitionId};
+use govconnect::metrics::Metrics;
 use govconnect::store::channel::aftermath::{self, Aftermath, Outcome};
 use govconnect::store::channel::conversation::{self, AnswerCommit, Committed, NewCall};
 use govconnect::store::channel::intake::{self, IncomingEcho, IntakeBatch};
@@ -44,6 +46,16 @@ async fn in_flight(pool: &PgPool, id: ConversationId) -> MessageId {
     let loaded = load(pool, id, 1).await.unwrap();
     conversation::commit_turn(pool, &turn(&loaded, 1)).await.unwrap();
     claimed(pool, id, 1).await.unwrap()
+}
+
+/// Until a statement waits for a lock, or what would is done.
+async fn until_somebody_waits(pool: &PgPool, is_done: impl Fn() -> bool) {
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
+    while count(pool, waiting).await == 0 && !is_done() {
+        assert!(tokio::time::Instant::now() < deadline, "neither waiting nor done");
+        tokio::task::yield_now().await;
+    }
 }
 
 /// An officer comes and goes.
@@ -88,12 +100,7 @@ async fn an_answer_that_meets_a_takeover_leaves_its_call_open() {
         let (pool, answer) = (pool.clone(), answer.clone());
         async move { conversation::commit_answer(&pool, &answer).await }
     });
-    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
-    while count(pool, waiting).await == 0 && !answering.is_finished() {
-        assert!(tokio::time::Instant::now() < deadline, "neither waiting nor done");
-        tokio::task::yield_now().await;
-    }
+    until_somebody_waits(pool, || answering.is_finished()).await;
     takeover.commit().await.unwrap();
     assert_eq!(answering.await.unwrap().unwrap(), Committed::Stale);
     let open = "SELECT count(*) FROM gc_channel.calls WHERE answered_at IS NULL";
@@ -363,4 +370,31 @@ async fn a_claim_whose_answer_was_lost_does_not_hold_its_conversation_for_ever()
     assert_eq!(claimed(pool, id, 1).await, None);
     assert!(next_attempt_is_never(pool, row).await);
     assert_eq!(claimed(pool, id, 1).await, None);
+}
+
+#[tokio::test]
+async fn what_comes_while_its_writer_is_erased_is_from_somebody_new_and_not_put_aside() {
+    let database = TestDatabase::create().await;
+    let pool = &database.pool;
+    let id = one_conversation(pool).await;
+    // An erasure that has done everything but commit.
+    let mut erasure = pool.begin().await.unwrap();
+    for statement in ["messages", "conversations", "identities", "user_profiles"] {
+        sqlx::query(sqlx::AssertSqlSafe(format!("DELETE FROM gc_channel.{statement}")))
+            .execute(&mut *erasure)
+            .await
+            .unwrap();
+    }
+    let (intake, queue) = intake_actor::queue(10, 10, Metrics::new().unwrap());
+    tokio::spawn(intake_actor::run(queue, pool.clone(), Metrics::new().unwrap(), |_| {}));
+    let writing = tokio::spawn(async move {
+        let messages = vec![message("again", Some("6281"), None)];
+        intake.submit(IntakeBatch { messages, ..IntakeBatch::default() }).await
+    });
+    until_somebody_waits(pool, || writing.is_finished()).await;
+    erasure.commit().await.unwrap();
+    writing.await.unwrap().unwrap();
+    assert_eq!(count(pool, "SELECT count(*) FROM gc_channel.parked_updates").await, 0);
+    assert_eq!(count(pool, "SELECT count(*) FROM gc_channel.messages WHERE wamid = 'again'").await, 1);
+    assert!(load(pool, id, 1).await.is_none());
 }
