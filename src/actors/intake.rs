@@ -14,7 +14,7 @@ use crate::store::channel::intake::{IntakeBatch, IntakeOutcome, Names, ParkedUpd
 use crate::whatsapp::webhook::{OddKind, Piece};
 
 /// Changes of names are not written in sorted order, so two nodes may deadlock over them; so often it is tried again.
-const DEADLOCKS_ENDURED: u32 = 3;
+const COLLISIONS_ENDURED: u32 = 3;
 
 /// Why a webhook was not taken; Meta is told 503 and comes again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
@@ -185,12 +185,13 @@ fn write_or_split(pool: &PgPool, batch: IntakeBatch) -> BoxFuture<'_, Result<Int
     })
 }
 
-/// Writes a batch; again at once when two writers waited for each other and this one gave way.
+/// Writes a batch; again at once when two writers waited for each other and this one gave way, or when whom it was filed
+/// under was erased meanwhile: it is from somebody new then.
 async fn write_again(pool: &PgPool, batch: &IntakeBatch) -> Result<IntakeOutcome, StoreError> {
-    for _ in 0..DEADLOCKS_ENDURED {
+    for _ in 0..COLLISIONS_ENDURED {
         match write(pool, batch).await {
-            Err(StoreError::Unavailable(error)) if is_deadlock(&error) => {
-                tracing::info!("two writers waited for each other; the batch is written again");
+            Err(StoreError::Unavailable(error) | StoreError::Refused(error)) if gave_way(&error) => {
+                tracing::info!("another writer came in between; the batch is written again");
             }
             other => return other,
         }
@@ -198,8 +199,10 @@ async fn write_again(pool: &PgPool, batch: &IntakeBatch) -> Result<IntakeOutcome
     write(pool, batch).await
 }
 
-fn is_deadlock(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(|error| error.code()).as_deref() == Some("40P01")
+/// A deadlock, or a conversation that is there no more.
+fn gave_way(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    matches!(code.as_deref(), Some("40P01" | "23503"))
 }
 
 /// The SQLSTATE only: the database's words may quote the data.

@@ -125,6 +125,10 @@ pub struct Partition {
     children: HashMap<ConversationId, Child>,
     crashes: HashMap<ConversationId, Crashes>,
     next_generation: u64,
+    /// When actors that stand still were looked for last.
+    looked_at: Instant,
+    /// Since when conversations could work: the process runs and the database answers.
+    awake_since: Instant,
     /// Made with the first conversation: it holds the actor's own address.
     home: Option<Arc<Home>>,
     draining: bool,
@@ -142,6 +146,8 @@ impl Partition {
             children: HashMap::new(),
             crashes: HashMap::new(),
             next_generation: 0,
+            looked_at: Instant::now(),
+            awake_since: Instant::now(),
             home: None,
             draining: false,
             drained: Vec::new(),
@@ -203,13 +209,23 @@ impl Partition {
         }
     }
 
-    /// Ends actors that stand still; they are restarted like ones that panicked, and the others never notice.
+    /// Ends actors that stand still; they are restarted like ones that panicked, and the others never notice. Not for what
+    /// they could not help: while the lease could not be renewed the database was away, and when this look comes late
+    /// the whole process stood still.
     fn end_frozen(&mut self, _: &mut Context<Self>) {
         let (now, patience) = (Instant::now(), self.context.settings.frozen);
+        let late = now.duration_since(self.looked_at) > (patience / 2).max(self.look_interval() * 3);
+        self.looked_at = now;
+        if late || !self.context.lease.is_valid() {
+            self.awake_since = now;
+        }
+        let awake_since = self.awake_since;
         for (conversation, child) in &self.children {
-            let unheard = child.outstanding.is_some_and(|since| now.duration_since(since) > patience);
+            let unheard = child
+                .outstanding
+                .is_some_and(|since| now.saturating_duration_since(since.max(awake_since)) > patience);
             let observed = child.observation.get();
-            if unheard || observed.is_frozen(now, patience) {
+            if unheard || observed.is_frozen(now, awake_since, patience) {
                 tracing::error!(
                     conversation.id = %conversation,
                     doing = %observed.doing,
@@ -221,6 +237,10 @@ impl Partition {
                 child.thaw.end();
             }
         }
+    }
+
+    fn look_interval(&self) -> Duration {
+        (self.context.settings.frozen / 4).clamp(SHORTEST_LOOK, LONGEST_LOOK)
     }
 
     fn crash_memory(&self) -> Duration {
@@ -295,8 +315,8 @@ impl Actor for Partition {
 
     fn started(&mut self, context: &mut Self::Context) {
         context.set_mailbox_capacity(65_536);
-        let look = (self.context.settings.frozen / 4).clamp(SHORTEST_LOOK, LONGEST_LOOK);
-        context.run_interval(look, Self::end_frozen);
+        self.looked_at = Instant::now();
+        context.run_interval(self.look_interval(), Self::end_frozen);
     }
 }
 

@@ -267,7 +267,8 @@ impl Turn<'_> {
 
     /// After an outage messages come late; the reply names when they were written.
     fn late(&self) -> Option<String> {
-        let sent = || self.input.messages.iter().map(|message| message.sent_at);
+        let said = || self.input.messages.iter().filter(|message| is_said(&message.kind));
+        let sent = || said().map(|message| message.sent_at);
         let (first, last) = (sent().min()?, sent().max()?);
         let zone = self.input.office.hours.zone();
         let told = |at| moment(self.language, at, self.input.now, &zone);

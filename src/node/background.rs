@@ -20,7 +20,7 @@ use crate::store::channel::takeover::TakeoverError;
 use crate::store::channel::{idle, leases, standing, sweep};
 use crate::whatsapp::outgoing::Content;
 
-/// Conversations woken by one sweep; the next comes soon.
+/// Conversations woken by one sweep; the next comes soon and goes on from there.
 const SWEEP_LIMIT: i64 = 1000;
 
 /// Takes all partitions. Another node's leases are waited for; `ours_alone` takes those of a dead process at once.
@@ -128,11 +128,13 @@ pub fn sweep(metrics: &Metrics, pool: PgPool, partitions: Partitions, every_ms: 
         async move {
             let mut ticks = interval(Duration::from_millis(every_ms));
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let mut after = None;
             loop {
                 ticks.tick().await;
-                match sweep::pending(&pool, &all, SWEEP_LIMIT).await {
-                    Ok(pending) => {
-                        for (_, conversation) in pending {
+                match sweep::pending(&pool, &all, after, SWEEP_LIMIT).await {
+                    Ok(swept) => {
+                        after = swept.next;
+                        for conversation in swept.conversations {
                             partitions.wake(conversation, "sweep");
                         }
                     }

@@ -64,7 +64,7 @@ async fn count(pool: &PgPool, statement: &'static str) -> i64 {
 }
 
 /// The person whose message this is.
-async fn author(pool: &PgPool, wamid: &str) -> PersonId {
+pub(crate) async fn author(pool: &PgPool, wamid: &str) -> PersonId {
     let person = sqlx::query_scalar::<_, Uuid>(
         "SELECT c.person_id FROM gc_channel.messages JOIN gc_channel.conversations c USING (conversation_id)
          WHERE wamid = $1",
@@ -84,7 +84,7 @@ async fn phone_of(pool: &PgPool, person: PersonId) -> Option<String> {
         .unwrap()
 }
 
-fn rules() -> Rules {
+pub(crate) fn rules() -> Rules {
     fn combine(older: &Value, _: &Value) -> Value {
         older.clone()
     }
@@ -95,7 +95,7 @@ fn rules() -> Rules {
 }
 
 /// Carries out whatever is queued, as if enough time had passed, until nothing is left.
-async fn merge_all(pool: &PgPool) {
+pub(crate) async fn merge_all(pool: &PgPool) {
     let all: Vec<PartitionId> = PartitionId::all().collect();
     loop {
         sqlx::query("UPDATE gc_channel.commands SET due_at = now() WHERE done_at IS NULL")

@@ -52,12 +52,12 @@ pub(crate) async fn count(pool: &PgPool, statement: &'static str) -> i64 {
 }
 
 /// One conversation with one waiting message.
-async fn conversation(pool: &PgPool) -> ConversationId {
+pub(crate) async fn conversation(pool: &PgPool) -> ConversationId {
     let outcome = take_in(pool, vec![message(&Uuid::now_v7().to_string(), Some("6281"), None)]).await;
     outcome.wake.first().unwrap().1
 }
 
-async fn load(pool: &PgPool, id: ConversationId, epoch: i64) -> Option<Box<Loaded>> {
+pub(crate) async fn load(pool: &PgPool, id: ConversationId, epoch: i64) -> Option<Box<Loaded>> {
     match conversation::load(pool, id, Epoch(epoch)).await.unwrap() {
         Load::Loaded(loaded) => Some(loaded),
         Load::Fenced | Load::Missing => None,
@@ -84,7 +84,7 @@ pub(crate) fn turn(loaded: &Loaded, epoch: i64) -> TurnCommit {
     }
 }
 
-async fn claimed(pool: &PgPool, id: ConversationId, epoch: i64) -> Option<MessageId> {
+pub(crate) async fn claimed(pool: &PgPool, id: ConversationId, epoch: i64) -> Option<MessageId> {
     match outbox::claim(pool, id, Epoch(epoch)).await.unwrap() {
         Claim::Row(row) => Some(row.message_id),
         Claim::Later(_) | Claim::Empty => None,
@@ -220,7 +220,10 @@ async fn a_takeover_cancels_what_is_queued_refuses_turns_and_leaves_what_is_in_f
 
     take_in(pool, vec![message("later", Some("6281"), None)]).await;
     let all: Vec<_> = govconnect::ids::PartitionId::all().collect();
-    assert!(sweep::pending(pool, &all, 10).await.unwrap().is_empty(), "a held conversation is the officer's");
+    assert!(
+        sweep::pending(pool, &all, None, 10).await.unwrap().conversations.is_empty(),
+        "a held conversation is the officer's"
+    );
     takeover::end(pool, id, Some("ani"), None, "done").await.unwrap();
     assert!(load(pool, id, 1).await.unwrap().inbox.is_empty(), "the officer saw it");
 }
@@ -312,11 +315,11 @@ async fn a_status_that_comes_before_the_send_was_recorded_is_not_lost() {
     assert_eq!(count(pool, "SELECT count(*) FROM gc_channel.early_statuses").await, 0);
 }
 
-fn rules() -> aftermath::Rules {
+pub(crate) fn rules() -> aftermath::Rules {
     aftermath::Rules { tries: 6, first_pause: Duration::ZERO, replacement: None }
 }
 
-async fn failed_row(pool: &PgPool, id: ConversationId, owed: Aftermath) -> MessageId {
+pub(crate) async fn failed_row(pool: &PgPool, id: ConversationId, owed: Aftermath) -> MessageId {
     let loaded = load(pool, id, 1).await.unwrap();
     conversation::commit_turn(pool, &turn(&loaded, 1)).await.unwrap();
     let row = claimed(pool, id, 1).await.unwrap();
@@ -351,7 +354,7 @@ async fn what_is_owed_for_a_failure_is_found_by_the_sweep_and_done_by_the_owner_
     let id = conversation(pool).await;
     let row = failed_row(pool, id, Aftermath::Retry).await;
     let all: Vec<_> = govconnect::ids::PartitionId::all().collect();
-    assert_eq!(sweep::pending(pool, &all, 10).await.unwrap().len(), 1);
+    assert_eq!(sweep::pending(pool, &all, None, 10).await.unwrap().conversations.len(), 1);
     load(pool, id, 2).await.unwrap();
     assert_eq!(aftermath::resolve(pool, id, Epoch(1), &rules()).await.unwrap(), [], "fenced");
     // After a takeover nothing of the bot's is repeated.

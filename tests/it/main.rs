@@ -16,6 +16,7 @@ mod case_actor;
 mod case_http;
 mod channel_groups;
 mod channel_people;
+mod channel_seams;
 mod channel_store;
 mod conversation_list;
 mod dashboard;

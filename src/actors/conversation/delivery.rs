@@ -230,7 +230,7 @@ async fn prepare(
         error: json!({"class": class.to_string(), "title": title}),
         aftermath: None,
     };
-    let recipient = match (&conversation.phone, &conversation.bsuid) {
+    let recipient = match (&claimed.phone, &claimed.bsuid) {
         (Some(phone), _) => Recipient::Phone(phone.clone()),
         (None, Some(bsuid)) => Recipient::Bsuid(bsuid.clone()),
         (None, None) => return Ok(never(ErrorClass::Unreachable, "the person has no address")),

@@ -99,8 +99,9 @@ impl Observation {
 impl Observed {
     /// Whether it stands still where nothing takes this long: every step of the main lane and every call has a deadline of
     /// its own that is shorter. Waiting for a number that is paused, and writing while the database is away, do.
-    pub fn is_frozen(&self, now: Instant, patience: Duration) -> bool {
-        let longer = |since: Instant| now.saturating_duration_since(since) > patience;
+    /// Time before `awake_since` does not count.
+    pub fn is_frozen(&self, now: Instant, awake_since: Instant, patience: Duration) -> bool {
+        let longer = |since: Instant| now.saturating_duration_since(since.max(awake_since)) > patience;
         (self.doing != Doing::Resting && longer(self.doing_since))
             || (self.delivering == Delivering::Sending && longer(self.delivering_since))
     }
@@ -114,7 +115,8 @@ mod tests {
     fn only_work_that_has_a_deadline_of_its_own_can_be_frozen() {
         const PATIENCE: Duration = Duration::from_secs(60);
         let observation = Observation::default();
-        let later = Instant::now() + Duration::from_secs(61);
+        let begun = Instant::now();
+        let later = begun + Duration::from_secs(61);
         for (doing, delivering, frozen) in [
             (Doing::Resting, Delivering::Nothing, false),
             (Doing::Resting, Delivering::Waiting, false),
@@ -126,8 +128,14 @@ mod tests {
         ] {
             observation.doing(doing, 0, 0);
             observation.delivering(delivering);
-            assert_eq!(observation.get().is_frozen(later, PATIENCE), frozen, "{doing} {delivering}");
-            assert!(!observation.get().is_frozen(Instant::now(), PATIENCE), "{doing} {delivering}");
+            let now = Instant::now();
+            let later = later + now.duration_since(begun);
+            assert_eq!(observation.get().is_frozen(later, begun, PATIENCE), frozen, "{doing} {delivering}");
+            assert!(!observation.get().is_frozen(now, begun, PATIENCE), "{doing} {delivering}");
+            assert!(
+                !observation.get().is_frozen(later, later, PATIENCE),
+                "nobody could work: {doing} {delivering}"
+            );
         }
     }
 }

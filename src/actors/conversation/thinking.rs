@@ -334,7 +334,8 @@ fn batch_message(message: &InboxMessage) -> BatchMessage {
         // Nothing of it may be acted upon.
         Standing::Withdrawn => {
             let message_id = Some(message.message_id);
-            return BatchMessage { message_id, kind: "revoke".into(), ..BatchMessage::default() };
+            let sent_at = message.sent_at;
+            return BatchMessage { message_id, kind: "revoke".into(), sent_at, ..BatchMessage::default() };
         }
         Standing::Reworded(text) => Some(text),
         Standing::AsWritten => written_words(message).map(str::to_owned),

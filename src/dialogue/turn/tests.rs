@@ -294,6 +294,17 @@ fn a_late_reply_names_the_time_of_the_message() {
 }
 
 #[test]
+fn a_late_reply_names_no_time_of_what_was_taken_back() {
+    let asks = understood(&[Intent::Thanks, Intent::KnowledgeQuery], Slots::default());
+    let revoked = BatchMessage { kind: "revoke".into(), ..BatchMessage::default() };
+    let late = [revoked, said_at("2026-11-23T09:05:00", "halo")];
+    let outcome = turn_at("2026-11-23T11:00:00", DialogueState::default(), &late, &asks, None);
+    let alone = turn_at("2026-11-23T11:00:00", DialogueState::default(), &late[1..], &asks, None);
+    assert!(text_of(&alone).contains("baru dapat"), "{alone:?}");
+    assert_eq!(text_of(&outcome), text_of(&alone));
+}
+
+#[test]
 fn an_emergency_that_comes_late_still_tells_the_numbers_first() {
     let mut understanding = understood(&[Intent::CreateComplaint], Slots::default());
     understanding.urgency = Urgency::Emergency;

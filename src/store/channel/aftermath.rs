@@ -101,7 +101,8 @@ pub async fn resolve(
     let Some(owner) = owner else { return Ok(Vec::new()) };
     let rows = sqlx::query!(
         r#"SELECT message_id, seq, origin AS "origin!", attempts, coalesce(error, '{}') AS "error!",
-                  aftermath AS "aftermath!"
+                  aftermath AS "aftermath!",
+                  gc_channel.taken_over_since(conversation_id, sent_at) AS "taken_over_since!"
            FROM gc_channel.messages
            WHERE partition = $2 AND conversation_id = $1 AND aftermath IS NOT NULL
            ORDER BY seq FOR NO KEY UPDATE"#,
@@ -112,6 +113,7 @@ pub async fn resolve(
     .await?;
     let mut followed = Vec::new();
     for row in rows {
+        let silenced = row.origin == "bot" && (owner.mode == "human" || row.taken_over_since);
         let failed = Failed {
             message_id: row.message_id,
             seq: row.seq,
@@ -123,7 +125,6 @@ pub async fn resolve(
                 .parse()
                 .map_err(|_| StoreError::Corrupt("aftermath of a message".into()))?,
         };
-        let silenced = owner.mode == "human" && failed.origin == "bot";
         let outcome = follow(&mut transaction, id, &failed, silenced, rules).await?;
         followed.push(Followed { message_id: MessageId(failed.message_id), error: failed.error, outcome });
     }

@@ -12,6 +12,7 @@ use serde_json::Value;
 use sqlx::{Connection, PgConnection, PgPool};
 use uuid::Uuid;
 
+use super::outbox;
 use crate::ids::{ConversationId, Epoch, MessageId, PartitionId};
 use crate::store::StoreError;
 
@@ -21,6 +22,9 @@ pub struct Claimed {
     pub message_id: MessageId,
     pub content: Value,
     pub origin: String,
+    /// Where its person is reached now; who waits long for a claim must not send to a number that has passed to another.
+    pub phone: Option<String>,
+    pub bsuid: Option<String>,
     /// Counting this one, from 1.
     pub attempts: i32,
     pub window_expires_at: Option<Timestamp>,
@@ -50,6 +54,12 @@ pub async fn claim(pool: &PgPool, owners: &[(ConversationId, Epoch)]) -> Result<
     let mut claimed = claim_heads(&mut connection, owners).await?;
     let left: Vec<(ConversationId, Epoch)> =
         owners.iter().filter(|(id, epoch)| !claimed.contains_key(&(*id, *epoch))).copied().collect();
+    if !left.is_empty()
+        && let Err(error) = give_up_lost(&mut connection, &left).await
+        && claimed.is_empty()
+    {
+        return Err(error);
+    }
     let waits = match left.is_empty() {
         true => HashMap::new(),
         // The rows above are claimed and on disk: they must not be lost to a failure here. Whoever is told to wait
@@ -130,13 +140,14 @@ async fn claim_heads(
            FROM unnest($1::uuid[], $2::bigint[]) AS asked (conversation_id, epoch)
            JOIN gc_channel.conversations c
              ON c.conversation_id = asked.conversation_id AND c.owner_epoch <= asked.epoch
+           LEFT JOIN gc_channel.user_profiles p ON p.person_id = c.person_id
            JOIN gc_channel.messages before ON before.conversation_id = c.conversation_id
            WHERE m.message_id = ANY($3) AND before.message_id = m.message_id
              AND (m.status = 'queued' OR (m.status = 'unknown' AND m.claimed_at < now() - interval '60 seconds'))
              AND (m.next_attempt_at IS NULL OR m.next_attempt_at <= now())
              AND (c.mode = 'bot' OR m.origin <> 'bot')
            RETURNING m.conversation_id, asked.epoch AS "epoch!", m.message_id, m.content, m.origin AS "origin!",
-               m.attempts, c.window_expires_at, m.reply_to, before.status = 'unknown' AS "repeated!",
+               p.phone AS "phone?", p.bsuid AS "bsuid?", m.attempts, c.window_expires_at, m.reply_to, before.status = 'unknown' AS "repeated!",
                EXISTS (SELECT FROM gc_channel.messages behind
                        WHERE behind.partition = m.partition AND behind.conversation_id = m.conversation_id
                          AND behind.direction = 'out' AND behind.status IN ('queued', 'sending', 'unknown')
@@ -155,6 +166,8 @@ async fn claim_heads(
                 message_id: MessageId(row.message_id),
                 content: row.content,
                 origin: row.origin,
+                phone: row.phone,
+                bsuid: row.bsuid,
                 attempts: row.attempts,
                 window_expires_at: row.window_expires_at.map(Timestamp::from),
                 more: row.more,
@@ -164,6 +177,32 @@ async fn claim_heads(
             ((ConversationId(row.conversation_id), Epoch(row.epoch)), claimed)
         })
         .collect())
+}
+
+/// Whoever asks for a claim has nothing under way. A row that its owner claimed a minute ago all the same was claimed by a
+/// statement whose answer was lost (the connection broke at its commit): its outcome is unknown, and what is behind it
+/// would wait for ever.
+async fn give_up_lost(connection: &mut PgConnection, owners: &[Owner]) -> Result<(), StoreError> {
+    let asked = OwnerColumns::of(owners);
+    let lost = sqlx::query!(
+        r#"SELECT DISTINCT asked.conversation_id AS "conversation_id!", asked.epoch AS "epoch!"
+           FROM unnest($1::uuid[], $2::bigint[], $3::smallint[]) AS asked (conversation_id, epoch, partition)
+           JOIN gc_channel.conversations c
+             ON c.conversation_id = asked.conversation_id AND c.owner_epoch <= asked.epoch
+           JOIN gc_channel.messages m ON m.partition = asked.partition AND m.conversation_id = asked.conversation_id
+           WHERE m.direction = 'out' AND m.status IN ('queued', 'sending', 'unknown') AND m.status = 'sending'
+             AND m.claim_epoch <= asked.epoch AND m.claimed_at < now() - interval '60 seconds'"#,
+        &asked.ids,
+        &asked.epochs,
+        &asked.partitions
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    for row in lost {
+        outbox::abandon_claims(&mut *connection, ConversationId(row.conversation_id), Epoch(row.epoch))
+            .await?;
+    }
+    Ok(())
 }
 
 /// Locks messages in id order: a statement of its own, for the reason of [`loading::lock`](super::loading).

@@ -184,11 +184,15 @@ pub async fn commit_turn(pool: &PgPool, commit: &TurnCommit) -> Result<Committed
     Ok(written.first().copied().unwrap_or(Committed::Stale))
 }
 
-/// Commits the answer of a call in one statement. A takeover in between does not undo what the other service did:
+/// Commits the answer of a call, all or nothing. A takeover in between does not undo what the other service did:
 /// the answer and the state are kept, and the bot's reply is filed as cancelled, for the officer to see.
 pub async fn commit_answer(pool: &PgPool, commit: &AnswerCommit) -> Result<Committed, StoreError> {
     let outbound = OutboundColumns::of(std::iter::once((commit.conversation_id, &*commit.outbound)));
     let events = EventColumns::of(std::iter::once((commit.conversation_id, &*commit.events)));
+    let mut transaction = pool.begin().await?;
+    // Locked by a statement of its own: one that waited for a takeover only at the conversation's row would have marked
+    // the call as answered by then, and written nothing else.
+    loading::lock(&mut transaction, &[commit.conversation_id.0]).await?;
     let version = sqlx::query_scalar!(
         r#"WITH answered AS (
                UPDATE gc_channel.calls k SET answered_at = now(), answer = $5
@@ -236,8 +240,9 @@ pub async fn commit_answer(pool: &PgPool, commit: &AnswerCommit) -> Result<Commi
         &events.bodies,
         commit.hand_over
     )
-    .fetch_optional(pool)
+    .fetch_optional(&mut *transaction)
     .await?;
+    transaction.commit().await?;
     Ok(version.map_or(Committed::Stale, |version| Committed::Yes(Version(version))))
 }
 

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 use sqlx::PgPool;
 
-use crate::ids::{ConversationId, MessageId};
+use super::takeover;
+use crate::ids::{ConversationId, MessageId, PartitionId};
 use crate::store::StoreError;
 
 /// A failed message in the list.
@@ -92,7 +93,7 @@ impl From<sqlx::Error> for RetryError {
     }
 }
 
-/// Queues a failed message once more, behind everything that is queued; gives its conversation. Its attempts count
+/// Queues a failed message once more, behind everything that is queued; gives the conversation that sends it. Its attempts count
 /// from nothing, and what is told of earlier ones means nothing any more.
 pub async fn retry(pool: &PgPool, id: MessageId) -> Result<ConversationId, RetryError> {
     let mut transaction = pool.begin().await?;
@@ -101,20 +102,25 @@ pub async fn retry(pool: &PgPool, id: MessageId) -> Result<ConversationId, Retry
             .fetch_optional(&mut *transaction)
             .await?
             .ok_or(RetryError::NoMessage)?;
-    // Ordered against takeovers by the conversation's row.
+    // Ordered against takeovers and merges by the conversation's row. What has failed in a conversation that was merged
+    // goes out by the one that is left.
+    let sender = takeover::lock_survivor(&mut transaction, ConversationId(conversation))
+        .await?
+        .ok_or(RetryError::NoMessage)?;
     let held = sqlx::query!(
         r#"SELECT mode, window_expires_at, coalesce(window_expires_at > now(), false) AS "window_open!"
-           FROM gc_channel.conversations WHERE conversation_id = $1 FOR NO KEY UPDATE"#,
-        conversation
+           FROM gc_channel.conversations WHERE conversation_id = $1"#,
+        sender.0
     )
     .fetch_one(&mut *transaction)
     .await?;
     let message = sqlx::query!(
         r#"SELECT m.status, m.origin, m.kind, m.aftermath IS NOT NULL AS "owed!",
-                  EXISTS (SELECT FROM gc_channel.takeover_sessions s
-                          WHERE s.conversation_id = m.conversation_id AND s.started_at >= m.sent_at) AS "taken_over!"
+                  gc_channel.taken_over_since(m.conversation_id, m.sent_at)
+                  OR gc_channel.taken_over_since($2, m.sent_at) AS "taken_over!"
            FROM gc_channel.messages m WHERE m.message_id = $1 FOR NO KEY UPDATE"#,
-        id.0
+        id.0,
+        sender.0
     )
     .fetch_one(&mut *transaction)
     .await?;
@@ -131,14 +137,16 @@ pub async fn retry(pool: &PgPool, id: MessageId) -> Result<ConversationId, Retry
         "UPDATE gc_channel.messages
          SET status = 'queued', attempts = 0, next_attempt_at = NULL, error = NULL, status_at = now(),
              past_wamids = CASE WHEN wamid IS NULL THEN past_wamids ELSE array_append(past_wamids, wamid) END,
-             wamid = NULL, seq = nextval('gc_channel.message_seq')
+             wamid = NULL, seq = nextval('gc_channel.message_seq'), conversation_id = $2, partition = $3
          WHERE message_id = $1",
-        id.0
+        id.0,
+        sender.0,
+        PartitionId::of(sender).as_i16()
     )
     .execute(&mut *transaction)
     .await?;
     transaction.commit().await?;
-    Ok(ConversationId(conversation))
+    Ok(sender)
 }
 
 /// How many messages wait to be sent from each number.

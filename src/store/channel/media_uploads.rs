@@ -3,6 +3,7 @@
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use super::aftermath;
 use crate::ids::{ConversationId, MessageId, PartitionId};
 use crate::store::StoreError;
 
@@ -63,7 +64,8 @@ pub async fn postpone(
     after: Option<std::time::Duration>,
     error: &serde_json::Value,
 ) -> Result<(), StoreError> {
-    sqlx::query!(
+    let mut transaction = pool.begin().await?;
+    let written = sqlx::query!(
         "UPDATE gc_channel.messages
          SET attempts = attempts + 1, error = $3, status_at = now(),
              status = CASE WHEN $2::float8 IS NULL THEN 'failed' ELSE 'queued' END,
@@ -75,7 +77,11 @@ pub async fn postpone(
         PartitionId::of(conversation).as_i16(),
         conversation.0
     )
-    .execute(pool)
+    .execute(&mut *transaction)
     .await?;
+    if written.rows_affected() == 1 && after.is_none() {
+        aftermath::tell_failed(&mut transaction, message.0).await?;
+    }
+    transaction.commit().await?;
     Ok(())
 }

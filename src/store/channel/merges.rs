@@ -12,7 +12,7 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::conversation::NewCall;
-use super::people;
+use super::{people, takeover};
 use crate::ids::{ConversationId, PartitionId, PersonId};
 use crate::store::StoreError;
 
@@ -264,23 +264,29 @@ async fn merge_conversations(
     Ok(Some(gone))
 }
 
+/// Moves what is open in a conversation that was merged to the one that is left, and gives that one: Meta told of a
+/// failure while the merge was being committed, or after it. `None` when the conversation is gone.
+pub(super) async fn take_along(
+    pool: &PgPool,
+    from: ConversationId,
+) -> Result<Option<ConversationId>, StoreError> {
+    let mut transaction = pool.begin().await?;
+    let Some(into) = takeover::lock_survivor(&mut transaction, from).await? else { return Ok(None) };
+    if into != from {
+        move_messages(&mut transaction, from, into).await?;
+        move_calls(&mut transaction, from, into).await?;
+    }
+    transaction.commit().await?;
+    Ok(Some(into))
+}
+
 /// Moves what is unprocessed, queued or owed; false when a message is on its way to Meta just now.
 async fn move_work(
     connection: &mut PgConnection,
     from: ConversationId,
     into: ConversationId,
 ) -> Result<bool, StoreError> {
-    let partition = PartitionId::of(into).as_i16();
-    sqlx::query!(
-        "UPDATE gc_channel.messages SET conversation_id = $2, partition = $3
-         WHERE conversation_id = $1 AND ((direction = 'in' AND processed_at IS NULL)
-             OR (direction = 'out' AND status IN ('queued', 'unknown')))",
-        from.0,
-        into.0,
-        partition
-    )
-    .execute(&mut *connection)
-    .await?;
+    move_messages(connection, from, into).await?;
     // After the move: a row that was claimed while it waited for this transaction's locks is seen here.
     let sending = sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT FROM gc_channel.messages
@@ -292,21 +298,13 @@ async fn move_work(
     if sending {
         return Ok(false);
     }
-    sqlx::query!(
-        "UPDATE gc_channel.calls SET conversation_id = $2, partition = $3
-         WHERE conversation_id = $1 AND answered_at IS NULL",
-        from.0,
-        into.0,
-        partition
-    )
-    .execute(&mut *connection)
-    .await?;
+    move_calls(connection, from, into).await?;
     sqlx::query!(
         "UPDATE gc_channel.commands SET conversation_id = $2, partition = $3
          WHERE conversation_id = $1 AND done_at IS NULL AND kind <> 'merge'",
         from.0,
         into.0,
-        partition
+        PartitionId::of(into).as_i16()
     )
     .execute(&mut *connection)
     .await?;
@@ -340,6 +338,42 @@ async fn move_work(
     .execute(&mut *connection)
     .await?;
     Ok(true)
+}
+
+/// What is unprocessed, queued, or failed with something owed.
+async fn move_messages(
+    connection: &mut PgConnection,
+    from: ConversationId,
+    into: ConversationId,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE gc_channel.messages SET conversation_id = $2, partition = $3
+         WHERE conversation_id = $1 AND ((direction = 'in' AND processed_at IS NULL)
+             OR (direction = 'out' AND (status IN ('queued', 'unknown') OR aftermath IS NOT NULL)))",
+        from.0,
+        into.0,
+        PartitionId::of(into).as_i16()
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn move_calls(
+    connection: &mut PgConnection,
+    from: ConversationId,
+    into: ConversationId,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE gc_channel.calls SET conversation_id = $2, partition = $3
+         WHERE conversation_id = $1 AND answered_at IS NULL",
+        from.0,
+        into.0,
+        PartitionId::of(into).as_i16()
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// The conversation that is left is the person's who stays. A number and a person have one conversation, so whichever

@@ -2,7 +2,8 @@
 //! [`claims`](super::claims), those of many conversations at once.
 //!
 //! Whoever puts a claimed row back shares the conversation's row lock first: a takeover that is being committed is
-//! waited for, so that a bot's row cannot slip back into the queue behind it.
+//! waited for, so that a bot's row cannot slip back into the queue behind it. Nor does it when the takeover has come and
+//! gone meanwhile.
 
 use std::time::Duration;
 
@@ -33,7 +34,9 @@ pub async fn abandon_claims(
         "WITH c AS (SELECT mode FROM gc_channel.conversations WHERE conversation_id = $1 FOR SHARE)
          UPDATE gc_channel.messages m
          SET status = 'unknown',
-             next_attempt_at = CASE WHEN c.mode = 'human' AND m.origin = 'bot' THEN 'infinity'::timestamptz END
+             next_attempt_at = CASE WHEN m.origin = 'bot' AND (c.mode = 'human'
+                                        OR gc_channel.taken_over_since(m.conversation_id, m.sent_at))
+                                    THEN 'infinity'::timestamptz END
          FROM c
          WHERE m.partition = $3 AND m.conversation_id = $1 AND m.direction = 'out' AND m.status = 'sending'
            AND m.claim_epoch <= $2",
@@ -63,7 +66,9 @@ pub async fn mark_retry(
              SELECT c.mode FROM gc_channel.messages m JOIN gc_channel.conversations c USING (conversation_id)
              WHERE m.message_id = $1 FOR SHARE OF c)
          UPDATE gc_channel.messages m
-         SET status = CASE WHEN c.mode = 'human' AND m.origin = 'bot' THEN 'cancelled' ELSE 'queued' END,
+         SET status = CASE WHEN m.origin = 'bot' AND (c.mode = 'human'
+                               OR gc_channel.taken_over_since(m.conversation_id, m.sent_at))
+                           THEN 'cancelled' ELSE 'queued' END,
              next_attempt_at = now() + $2 * interval '1 second', error = $3
          FROM c WHERE m.message_id = $1 AND m.status = 'sending'",
         id.0,
@@ -82,7 +87,9 @@ pub async fn give_back(pool: &PgPool, id: MessageId, attempt: i32) -> Result<(),
              SELECT c.mode FROM gc_channel.messages m JOIN gc_channel.conversations c USING (conversation_id)
              WHERE m.message_id = $1 FOR SHARE OF c)
          UPDATE gc_channel.messages m
-         SET status = CASE WHEN c.mode = 'human' AND m.origin = 'bot' THEN 'cancelled' ELSE 'queued' END,
+         SET status = CASE WHEN m.origin = 'bot' AND (c.mode = 'human'
+                               OR gc_channel.taken_over_since(m.conversation_id, m.sent_at))
+                           THEN 'cancelled' ELSE 'queued' END,
              attempts = m.attempts - 1
          FROM c WHERE m.message_id = $1 AND m.status = 'sending' AND m.attempts = $2",
         id.0,
@@ -125,7 +132,9 @@ pub async fn mark_unknown(pool: &PgPool, id: MessageId, error: &Value) -> Result
              WHERE m.message_id = $1 FOR SHARE OF c)
          UPDATE gc_channel.messages m
          SET status = 'unknown', error = $2,
-             next_attempt_at = CASE WHEN c.mode = 'human' AND m.origin = 'bot' THEN 'infinity'::timestamptz END
+             next_attempt_at = CASE WHEN m.origin = 'bot' AND (c.mode = 'human'
+                                        OR gc_channel.taken_over_since(m.conversation_id, m.sent_at))
+                                    THEN 'infinity'::timestamptz END
          FROM c WHERE m.message_id = $1 AND m.status = 'sending'",
         id.0,
         error

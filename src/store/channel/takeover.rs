@@ -284,6 +284,23 @@ pub(super) async fn touch(connection: &mut PgConnection, id: ConversationId) -> 
     Ok(())
 }
 
+/// The officer, or a colleague, wrote something at that time, of which we learn only now.
+pub(super) async fn active_until(
+    connection: &mut PgConnection,
+    id: ConversationId,
+    at: jiff::Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE gc_channel.takeover_sessions SET active_at = greatest(active_at, least($2, now()))
+         WHERE conversation_id = $1 AND ended_at IS NULL",
+        id.0,
+        at.to_sqlx() as crate::store::Timestamptz
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// A line of what was said while a person had the conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SaidLine {

@@ -124,6 +124,8 @@ async fn file(
         let reason = Some("answered from the office's phone");
         let begun = takeover::begin(connection, conversation, FROM_THE_PHONE, reason).await?;
         outcome.cancelled += begun.cancelled;
+    } else {
+        takeover::active_until(connection, conversation, latest).await?;
     }
     outcome.wake.insert((PartitionId::of(conversation), conversation));
     Ok(())
