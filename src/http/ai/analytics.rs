@@ -23,13 +23,17 @@ const MAX_DAYS: i32 = 366;
 #[into_params(parameter_in = Query)]
 struct AnalyticsQuery {
     /// The first day, by the office's calendar.
-    #[garde(skip)]
+    #[garde(custom(not_before_our_era))]
     #[param(value_type = String, format = Date)]
     from: Date,
     /// The last day, itself included; at most 366 days in all.
     #[garde(custom(range_from(self.from)))]
     #[param(value_type = String, format = Date)]
     to: Date,
+}
+
+fn not_before_our_era(day: &Date, _: &()) -> garde::Result {
+    if day.year() < 1 { Err(garde::Error::new("must be 0001-01-01 or later")) } else { Ok(()) }
 }
 
 fn range_from(from: Date) -> impl FnOnce(&Date, &()) -> garde::Result {
