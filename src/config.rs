@@ -74,6 +74,7 @@ pub struct Config {
     pub media: Media,
     pub conversation: Conversation,
     pub intake: Intake,
+    pub events: Events,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -263,6 +264,13 @@ pub struct Intake {
     pub max_batch_rows: usize,
 }
 
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Events {
+    pub poll_ms: u64,
+    pub keep_days: i32,
+}
+
 /// A loaded configuration with what is said about it: warnings to log, and where each value came from.
 pub struct Loaded {
     pub config: Config,
@@ -352,6 +360,8 @@ fn validate(config: &Config) -> Result<Vec<String>, ConfigError> {
         ("conversation.max_active_per_partition", conversation.max_active_per_partition),
         ("intake.queue", config.intake.queue),
         ("intake.max_batch_rows", config.intake.max_batch_rows),
+        ("events.poll_ms", config.events.poll_ms as usize),
+        ("events.keep_days", usize::try_from(config.events.keep_days).unwrap_or(0)),
         ("ai.concurrency", config.ai.concurrency),
         ("database.max_connections", config.database.max_connections as usize),
         ("conversation.sweep_ms", conversation.sweep_ms as usize),

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use prometheus::{
-    Encoder, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder, histogram_opts, opts,
+    Encoder, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder, histogram_opts, opts,
 };
 use serde_json::Value;
 use strum::IntoEnumIterator;
 
+use crate::bus::events::ROUTING_KEYS;
+use crate::store::outboxes::Outbox;
 use crate::whatsapp::errors::ErrorClass;
 
 /// Seconds: from a fast query to a slow model.
@@ -99,6 +101,12 @@ pub struct Metrics {
     pub media_oldest_pending_seconds: Gauge,
     /// Files deleted from the media store.
     pub media_deleted: IntCounter,
+    /// Events that were published (`routing_key`).
+    events_published: IntCounterVec,
+    /// Batches of events that a subscriber did not take (`outbox`).
+    pub events_refused: IntCounterVec,
+    /// Seconds that the first event of an outbox has waited to be published (`outbox`), on all nodes.
+    pub events_oldest_pending_seconds: GaugeVec,
     /// Partitions owned by this node.
     pub partitions_owned: IntGaugeVec,
 }
@@ -151,7 +159,19 @@ impl Metrics {
             registry.register(Box::new(gauge.clone()))?;
             Ok(gauge)
         };
+        let events_oldest_pending_seconds = GaugeVec::new(
+            Opts::new("events_oldest_pending_seconds", "Age of the first event that waits to be published"),
+            &["outbox"],
+        )?;
+        registry.register(Box::new(events_oldest_pending_seconds.clone()))?;
         let metrics = Metrics {
+            events_published: counters("events_published_total", "Events published", &["routing_key"])?,
+            events_refused: counters(
+                "events_refused_total",
+                "Batches of events that a subscriber did not take",
+                &["outbox"],
+            )?,
+            events_oldest_pending_seconds,
             sends_ambiguous: single("sends_ambiguous_total", "Sends whose outcome was not known")?,
             sends_ambiguous_ended: counters(
                 "sends_ambiguous_ended_total",
@@ -247,6 +267,7 @@ impl Metrics {
             (&self.number_alerts, &["operator", "spam_limit"]),
             (&self.media_downloads, &["stored", "retried", "refused", "failed", "not_wanted"]),
             (&self.media_bytes, &["in", "upload"]),
+            (&self.events_published, &ROUTING_KEYS),
         ] {
             for value in values {
                 counter.with_label_values(&[value]);
@@ -259,6 +280,10 @@ impl Metrics {
         }
         for state in ["closed", "open", "half_open"] {
             self.numbers.with_label_values(&[state]);
+        }
+        for outbox in Outbox::iter() {
+            self.events_refused.with_label_values(&[outbox.service()]);
+            self.events_oldest_pending_seconds.with_label_values(&[outbox.service()]);
         }
         for histogram in [&self.intake_commit_seconds, &self.intake_batch_rows, &self.media_download_seconds]
         {
@@ -285,6 +310,12 @@ impl Metrics {
         };
         let category = word("category", &PRICE_CATEGORIES);
         self.messages_priced.with_label_values(&[category, word("type", &PRICE_TYPES), billable]).inc();
+    }
+
+    /// One event that was published; a routing key that is none of ours counts as `other`.
+    pub fn count_event(&self, routing_key: &str) {
+        let known = ROUTING_KEYS.iter().find(|known| **known == routing_key);
+        self.events_published.with_label_values(&[known.copied().unwrap_or("other")]).inc();
     }
 
     /// One message that failed for good, by the class of its error.

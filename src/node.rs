@@ -1,7 +1,8 @@
 //! The composition root: settings become a running node, and a stopping node drains (I10).
 //!
 //! Order of a start: database → leases → actors → listeners. Order of a stop: listeners (nothing new comes in) →
-//! intake (what came in is on disk) → conversations (what is under way ends) → leases → database.
+//! intake (what came in is on disk) → conversations (what is under way ends) → events (what happened is told) → leases →
+//! database.
 
 mod background;
 mod banner;
@@ -28,12 +29,15 @@ use crate::actors::channel::{ChannelContext, ChannelSettings, Lease, Partitions,
 use crate::actors::clients::{AiClient, CaseClient};
 use crate::actors::media::{Drain as DrainMedia, Media, Wake as FetchMedia};
 use crate::actors::partition::{Drain, Partition};
+use crate::actors::relay::EventRelays;
 use crate::actors::sender::Sender;
 use crate::actors::sender::numbers::{Numbers, Pace};
 use crate::actors::supervision::Vital;
 use crate::actors::{ai as ai_actor, case, intake, ledger, merging, supervision};
 use crate::admin_command;
+use crate::ai::analytics::Analytics;
 use crate::ai::service::AiService;
+use crate::bus::events::{InProcessBus, PublishEvents};
 use crate::clock::Clock;
 use crate::config::secrets::Secrets;
 use crate::config::{Config, Environment};
@@ -132,6 +136,7 @@ struct Node {
     partitions: Partitions,
     media: Addr<Media>,
     intake: tokio::task::JoinHandle<()>,
+    relays: EventRelays,
     background: Vec<tokio::task::JoinHandle<()>>,
     lease_lost: watch::Receiver<bool>,
     vital_ended: watch::Receiver<Option<&'static str>>,
@@ -198,12 +203,18 @@ impl Node {
             background::keep_leases(&metrics, reserved.clone(), id, lease, lose),
             background::sweep(&metrics, reserved.clone(), partitions.clone(), config.conversation.sweep_ms),
             background::gauge(&metrics, reserved.clone()),
+            background::delete_old_events(&metrics, pool.clone(), config.events.keep_days),
         ];
 
         if config.conversation.takeover_idle_s > 0 {
             let idle = Duration::from_secs(config.conversation.takeover_idle_s);
             background.push(background::release_idle(&metrics, pool.clone(), partitions.clone(), idle));
         }
+
+        let analytics = Analytics::new(pool.clone(), config.time_zone());
+        let bus: Arc<dyn PublishEvents> = Arc::new(InProcessBus::new(vec![Arc::new(analytics)]));
+        let poll = Duration::from_millis(config.events.poll_ms);
+        let relays = EventRelays::start(&metrics, &pool, &bus, poll);
 
         let draining = Arc::new(AtomicBool::new(false));
         let parts = services::Parts {
@@ -234,6 +245,7 @@ impl Node {
             partitions,
             media,
             intake: writer,
+            relays,
             background,
             lease_lost,
             vital_ended,
@@ -256,6 +268,9 @@ impl Node {
         }
         if timeout(grace, self.media.send(DrainMedia)).await.is_err() {
             tracing::warn!("media could not be given back in time; the claims run out by themselves");
+        }
+        if timeout(grace, self.relays.drain()).await.is_err() {
+            tracing::warn!("some events were not published in time; the next start publishes them");
         }
         for task in &self.background {
             task.abort();

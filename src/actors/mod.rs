@@ -1,7 +1,7 @@
 //! Who acts. All spawning is in [`supervision`]; decisions are in `dialogue`, SQL in `store`.
 //!
 //! [`partition`] (64 of them) → [`conversation`]; [`ai`], [`case`] and [`sender`] beside them; [`intake`] writes webhooks,
-//! [`ledger`] what conversations read and write, [`media`] fetches the files that messages name.
+//! [`ledger`] what conversations read and write, [`media`] fetches the files that messages name, [`relay`] publishes events.
 
 pub mod ai;
 pub mod case;
@@ -13,5 +13,6 @@ pub mod ledger;
 pub mod media;
 pub mod merging;
 pub mod partition;
+pub mod relay;
 pub mod sender;
 pub mod supervision;

@@ -3,8 +3,10 @@
 //!
 //! - [`builtin`]: understanding by rules, no network, the default without a key
 //! - [`chunking`]: documents become passages · [`retrieval`]: a question finds the passages that fit
+//! - [`analytics`]: counts what events tell, a day
 //! - [`service`]: both together, under a deadline; what the actor and the HTTP handlers call
 
+pub mod analytics;
 pub mod builtin;
 pub mod chunking;
 pub mod retrieval;

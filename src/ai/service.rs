@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::{Context, SHA256};
+use jiff::civil::Date;
 use sqlx::PgPool;
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -13,6 +14,7 @@ use super::chunking::{self, DocumentKind};
 use super::retrieval;
 use crate::dialogue::understanding::{Intent, UnderstandRequest, Understanding};
 use crate::store::StoreError;
+use crate::store::ai::analytics::{self, DailyCount};
 use crate::store::ai::{self as store, FoundPassage, NewSource, PutOutcome, SourceRow};
 
 /// The name under which the builtin stands in traces and events.
@@ -129,6 +131,14 @@ impl AiService {
     /// As [`StoreError`].
     pub async fn delete_document(&self, source_id: Uuid) -> Result<bool, StoreError> {
         store::delete_source(&self.pool, source_id).await
+    }
+
+    /// What happened on each day from one to another, both included, as far as events have told it.
+    ///
+    /// # Errors
+    /// As [`StoreError`].
+    pub async fn daily_counts(&self, from: Date, to: Date) -> Result<Vec<DailyCount>, StoreError> {
+        analytics::between(&self.pool, from, to).await
     }
 
     /// How a document stands; none when it is unknown or deleted.

@@ -1,5 +1,7 @@
-//! The AI service over HTTP: a dry run of understanding with its trace, search, documents in and out, and what is held
-//! of a person. Handlers read, call [`AiService`] and answer; they never log what was written.
+//! The AI service over HTTP: a dry run of understanding with its trace, search, documents in and out, what is held
+//! of a person, and what happened each day. Handlers read, call [`AiService`] and answer; they never log what was written.
+
+mod analytics;
 
 use actix_web::http::StatusCode;
 use actix_web::middleware::from_fn;
@@ -47,7 +49,8 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
             .service(get_document)
             .service(delete_document)
             .service(get_person)
-            .service(erase_person),
+            .service(erase_person)
+            .service(analytics::get_analytics),
     );
 }
 

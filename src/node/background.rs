@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use sqlx::PgPool;
+use strum::IntoEnumIterator;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval, interval_at, sleep};
 
 use crate::actors::channel::{Lease, Partitions};
 use crate::actors::conversation::outbound_row;
@@ -16,8 +17,10 @@ use crate::dialogue::understanding::Language;
 use crate::ids::{Epoch, NodeId, PARTITIONS, PartitionId};
 use crate::metrics::Metrics;
 use crate::store::StoreError;
+use crate::store::ai::analytics;
 use crate::store::channel::takeover::TakeoverError;
 use crate::store::channel::{idle, leases, standing, sweep};
+use crate::store::outboxes::{self, Outbox};
 use crate::whatsapp::outgoing::Content;
 
 /// Conversations woken by one sweep; the next comes soon and goes on from there.
@@ -143,6 +146,38 @@ pub fn sweep(metrics: &Metrics, pool: PgPool, partitions: Partitions, every_ms: 
             }
         }
     })
+}
+
+/// How often old events are deleted. The first time only after such a while: what a dead node published without saying so
+/// has been published again by then, and was known to its subscribers.
+const EVENTS_EVERY: Duration = Duration::from_secs(600);
+/// Events deleted by one statement.
+const EVENTS_BATCH: i64 = 1000;
+
+/// Deletes published events, and what subscribers remember of them, after `days`.
+pub fn delete_old_events(metrics: &Metrics, pool: PgPool, days: i32) -> JoinHandle<()> {
+    keep_running("event_cleaner", metrics, move || {
+        let pool = pool.clone();
+        async move {
+            let mut ticks = interval_at(tokio::time::Instant::now() + EVENTS_EVERY, EVENTS_EVERY);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                if let Err(error) = delete_events(&pool, days).await {
+                    tracing::warn!(%error, "old events were not deleted; the next time comes soon");
+                }
+            }
+        }
+    })
+}
+
+async fn delete_events(pool: &PgPool, days: i32) -> Result<(), StoreError> {
+    let full = EVENTS_BATCH.unsigned_abs();
+    for outbox in Outbox::iter() {
+        while outboxes::delete_published(pool, outbox, days, EVENTS_BATCH).await? == full {}
+    }
+    while analytics::forget(pool, days, EVENTS_BATCH).await? == full {}
+    Ok(())
 }
 
 /// How often the gauges that only the database knows are renewed.

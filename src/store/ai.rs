@@ -3,6 +3,8 @@
 //! A source is replaced as a whole, in one transaction: readers see the old passages or the new ones, never both or
 //! neither. Knows nothing of how passages are cut or questions understood.
 
+pub mod analytics;
+
 use sqlx::{PgPool, Postgres, Transaction};
 use uuid::Uuid;
 

@@ -1,4 +1,4 @@
-//! PostgreSQL: the truth. One module a schema, and nowhere else is there SQL.
+//! PostgreSQL: the truth. One module a schema ([`outboxes`] are in all of them), and nowhere else is there SQL.
 //!
 //! Knows nothing of actors or HTTP. Times cross as `jiff` types (see `sqlx.toml`).
 
@@ -7,6 +7,7 @@ pub mod case;
 pub mod channel;
 pub mod embedded;
 pub mod notification;
+pub mod outboxes;
 pub mod page;
 pub mod text;
 

@@ -370,6 +370,43 @@ async fn bad_requests_are_refused_naming_the_field() {
 }
 
 #[actix_web::test]
+async fn analytics_are_asked_for_by_days_and_quiet_days_are_there() {
+    let running = running().await;
+    let get =
+        async |query: &str| running.call(reqwest::Method::GET, &format!("/analytics?{query}"), None).await;
+    let (status, body) = get("from=2024-02-28&to=2024-03-01").await;
+    assert_eq!(status, 200, "{body}");
+    let days: Vec<&Value> = body["days"].as_array().unwrap().iter().map(|day| &day["day"]).collect();
+    assert_eq!(days, ["2024-02-28", "2024-02-29", "2024-03-01"]);
+    assert_eq!(body["days"][0]["replies"], json!({}));
+    assert_eq!(body["days"][0]["messages"], json!({"sent": 0, "delivered": 0, "read": 0, "failed": 0}));
+    for (query, days) in [
+        ("from=2024-01-01&to=2024-12-31", 366),
+        ("from=2025-01-01&to=2025-01-01", 1),
+        ("from=9999-12-30&to=9999-12-31", 2),
+    ] {
+        let (status, body) = get(query).await;
+        assert_eq!((status.as_u16(), body["days"].as_array().map(Vec::len)), (200, Some(days)), "{query}");
+    }
+    for (query, field) in [
+        ("from=2024-01-01&to=2025-01-01", "to"),
+        ("from=2024-01-02&to=2024-01-01", "to"),
+        ("from=-009999-01-01&to=-009999-01-02", "from"),
+        ("from=2024-01-01", "to"),
+        ("to=2024-01-01", "from"),
+        ("from=yesterday&to=2024-01-01", "from"),
+        ("from=2024-02-30&to=2024-03-01", "from"),
+        ("from=2024-01-01&to=2024-01-02&zone=UTC", "zone"),
+    ] {
+        let (status, problem) = get(query).await;
+        assert_eq!(status, 422, "{query}: {problem}");
+        assert_eq!(problem["errors"][0]["field"], field, "{query}: {problem}");
+    }
+    let without_key = running.client.get(format!("{}/analytics", running.base)).send().await.unwrap();
+    assert_eq!(without_key.status(), 401);
+}
+
+#[actix_web::test]
 async fn nothing_is_held_of_people() {
     let running = running().await;
     let path = format!("/people/{}", Uuid::now_v7());

@@ -21,6 +21,7 @@ mod channel_store;
 mod conversation_list;
 mod dashboard;
 mod embedded;
+mod events;
 mod media_storage;
 mod notification;
 mod openapi;

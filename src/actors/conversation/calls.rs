@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::thinking::outbound;
+use super::thinking::{outbound, reply_event};
 use super::{Activity, ConversationActor};
 use crate::actors::clients::{CallFailed, CaseClient};
 use crate::bus::case_calls::{CancelComplaint, CreateComplaint, PersonMerged};
@@ -16,7 +16,7 @@ use crate::complaint::Urgency;
 use crate::dialogue::answers::{self, Answer};
 use crate::dialogue::state::{DialogueState, Draft};
 use crate::dialogue::turn::Effect;
-use crate::dialogue::understanding::{self, Language};
+use crate::dialogue::understanding::{self, Intent, Language};
 use crate::ids::{CallId, PersonId};
 use crate::store::channel::conversation::{self as store, AnswerCommit, Committed, NewCall, OpenCall};
 
@@ -129,6 +129,15 @@ impl ConversationActor {
         let channel = self.context().clone();
         let (state, _) = DialogueState::from_json(&conversation.state);
         let outcome = answers::apply(state, answer, &channel.office, language, channel.clock.now());
+        let outbound = outbound(outcome.reply);
+        let intent = match &*call.kind {
+            "complaint.create" => Some(Intent::CreateComplaint),
+            "complaint.cancel" => Some(Intent::CancelComplaint),
+            _ => None,
+        };
+        // Which messages led to the call, its turn knew; the reply is told of here, where it is made.
+        let handed_over = outcome.hand_over.is_some();
+        let events = outbound.first().map(|first| reply_event(self, &[], intent, first, handed_over));
         let commit = AnswerCommit {
             conversation_id: conversation.conversation_id,
             version: conversation.version,
@@ -136,8 +145,8 @@ impl ConversationActor {
             call_id: call.call_id,
             answer: answer_json(answer),
             state: outcome.state.to_json(),
-            outbound: outbound(outcome.reply),
-            events: Vec::new(),
+            outbound,
+            events: events.into_iter().collect(),
             hand_over: outcome.hand_over,
         };
         let has_reply = !commit.outbound.is_empty();

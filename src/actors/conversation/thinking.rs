@@ -13,13 +13,16 @@ use super::{Activity, ConversationActor};
 use crate::actors::channel::ChannelContext;
 use crate::actors::clients::CallFailed;
 use crate::actors::ledger::LedgerError;
+use crate::ai::service::BUILTIN_MODEL;
 use crate::bus::case_calls::ReportedComplaint;
 use crate::dialogue::batching;
 use crate::dialogue::corrections::{self, Correction, Standing, What};
 use crate::dialogue::reply::{self, Reply};
 use crate::dialogue::state::DialogueState;
 use crate::dialogue::turn::{self, BatchMessage, ComplaintFact, Facts, Lookup};
-use crate::dialogue::understanding::{ContextLine, Language, Speaker, UnderstandRequest, Understanding};
+use crate::dialogue::understanding::{
+    ContextLine, Intent, Language, Speaker, UnderstandRequest, Understanding,
+};
 use crate::dialogue::{phrases, understanding};
 use crate::ids::{DraftId, MessageId};
 use crate::store::channel::conversation::{
@@ -152,7 +155,11 @@ impl ConversationActor {
         let language = thought.understanding.language;
         let calls = outcome.effects.iter().map(|effect| self.new_call(effect, language)).collect();
         let outbound = outbound(outcome.reply);
-        let events = outbound.first().map(|first| reply_event(self, &batch, &thought.understanding, first));
+        let events = outbound.first().map(|first| {
+            let handed_over = outcome.hand_over.is_some();
+            let intent = thought.understanding.intents.first().copied();
+            reply_event(self, &ids_of(&batch), intent, first, handed_over)
+        });
         let commit = TurnCommit {
             conversation_id: conversation.conversation_id,
             version: conversation.version,
@@ -232,7 +239,7 @@ impl ConversationActor {
                 processed: batch.iter().map(|message| message.message_id).collect(),
                 outbound: outbound(Some(reply)),
                 calls: Vec::new(),
-                events: Vec::new(),
+                events: vec![error_event(self, &ids_of(&batch), failed)],
                 hand_over: Some("the bot failed several times".into()),
             };
             return self.write_turn(commit, "handed_over", context);
@@ -418,20 +425,41 @@ pub fn outbound_row(part: &Content) -> Option<NewOutbound> {
     })
 }
 
-fn reply_event(
+fn ids_of(batch: &[InboxMessage]) -> Vec<MessageId> {
+    batch.iter().map(|message| message.message_id).collect()
+}
+
+/// The bot replied to these messages.
+pub(super) fn reply_event(
     actor: &ConversationActor,
-    batch: &[InboxMessage],
-    understanding: &Understanding,
+    messages: &[MessageId],
+    intent: Option<Intent>,
     first: &NewOutbound,
+    handed_over: bool,
 ) -> NewEvent {
     NewEvent {
         routing_key: "govconnect.ai.reply".into(),
         body: json!({
             "conversation_id": actor.identity.conversation,
-            "message_ids": batch.iter().map(|message| message.message_id).collect::<Vec<_>>(),
-            "intent": understanding.intents.first(),
+            "message_ids": messages,
+            "intent": intent,
             "reply_text": first.text,
-            "model": "builtin",
+            "hand_over": handed_over,
+            "model": BUILTIN_MODEL,
+        }),
+    }
+}
+
+/// The bot gave up on these messages and called a person.
+fn error_event(actor: &ConversationActor, messages: &[MessageId], failed: &CallFailed) -> NewEvent {
+    NewEvent {
+        routing_key: "govconnect.ai.error".into(),
+        body: json!({
+            "conversation_id": actor.identity.conversation,
+            "message_ids": messages,
+            "error": failed.to_string(),
+            "hand_over": true,
+            "model": BUILTIN_MODEL,
         }),
     }
 }

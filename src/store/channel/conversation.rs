@@ -222,6 +222,8 @@ pub async fn commit_answer(pool: &PgPool, commit: &AnswerCommit) -> Result<Commi
                SELECT new.id, new.routing_key, new.body
                FROM c, unnest($12::uuid[], $13::text[], $14::jsonb[]) WITH ORDINALITY
                     AS new (id, routing_key, body, position)
+               -- A reply that is cancelled is none.
+               WHERE c.mode = 'bot'
                ORDER BY new.position)
            SELECT version FROM c"#,
         commit.conversation_id.0,

@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 use reqwest::Method;
 use serde_json::json;
 
-use super::media;
+use super::{events, media};
 use crate::support::office::{BROKEN_ROAD, Office};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -78,7 +78,7 @@ macro_rules! crash_sweep {
         /// The steps that are swept here, or elsewhere in this file.
         const SWEPT: &[&str] =
             &[$($step,)* "takeover::before_answer", "media::before_store", "media::after_store", "merge::before_commit",
-              "merge::after_commit"];
+              "merge::after_commit", "events::published_before_mark"];
     };
 }
 
@@ -106,6 +106,11 @@ async fn a_crash_before_a_file_is_stored_fetches_it_again() {
 #[tokio::test]
 async fn a_crash_between_a_file_and_its_record_keeps_it_once_and_leaves_nothing_behind() {
     media::survives_a_crash_at("media::after_store").await;
+}
+
+#[tokio::test]
+async fn a_crash_between_publishing_and_saying_so_counts_every_event_once() {
+    events::survives_a_crash_before_the_mark("events::published_before_mark").await;
 }
 
 #[test]

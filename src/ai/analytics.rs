@@ -1,0 +1,166 @@
+//! Analytics: counts, a day, what the events of the channel and of the bot tell. It never answers anybody, and keeps
+//! nothing of what was said.
+
+use futures::future::BoxFuture;
+use jiff::tz::TimeZone;
+use serde_json::Value;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::bus::events::{Event, Subscriber};
+use crate::bus::topics::TopicPattern;
+use crate::dialogue::understanding::Intent;
+use crate::store::ai::analytics::{self as store, Counted, Fact};
+
+/// What a reply to something that had no words is counted under.
+pub const NO_INTENT: &str = "NONE";
+
+const PATTERNS: [TopicPattern; 3] = [
+    TopicPattern::new("whatsapp.message.#"),
+    TopicPattern::new("govconnect.ai.#"),
+    TopicPattern::new("govconnect.takeover.#"),
+];
+
+/// The subscriber.
+#[derive(Clone, Debug)]
+pub struct Analytics {
+    pool: PgPool,
+    zone: TimeZone,
+}
+
+impl Analytics {
+    /// Days are those of `zone`, the office's.
+    pub fn new(pool: PgPool, zone: TimeZone) -> Self {
+        Analytics { pool, zone }
+    }
+}
+
+impl Subscriber for Analytics {
+    fn name(&self) -> &'static str {
+        "ai-service.analytics"
+    }
+
+    fn patterns(&self) -> &[TopicPattern] {
+        &PATTERNS
+    }
+
+    fn take(
+        &self,
+        events: Vec<Event>,
+    ) -> BoxFuture<'_, Result<(), Box<dyn std::error::Error + Send + Sync>>> {
+        Box::pin(async move {
+            let ids: Vec<Uuid> = events.iter().map(|event| event.message_id).collect();
+            let facts: Vec<Fact> = events.iter().flat_map(|event| facts(event, &self.zone)).collect();
+            Ok(store::count(&self.pool, &ids, &facts).await?)
+        })
+    }
+}
+
+/// What an event tells; nothing, if it is not understood.
+fn facts(event: &Event, zone: &TimeZone) -> Vec<Fact> {
+    let day = event.occurred_at.to_zoned(zone.clone()).date();
+    let fact = |what| Fact { event: event.message_id, day, what, intent: String::new(), message: None };
+    let body = &event.body;
+    match event.routing_key.as_str() {
+        "govconnect.ai.reply" => {
+            let mut facts = vec![Fact { intent: intent(body), ..fact(Counted::Reply) }];
+            facts.extend(handed_over(body).then(|| fact(Counted::HandOver)));
+            facts
+        }
+        "govconnect.ai.error" => {
+            let mut facts = vec![fact(Counted::Error)];
+            facts.extend(handed_over(body).then(|| fact(Counted::HandOver)));
+            facts
+        }
+        "govconnect.takeover.started" => vec![fact(Counted::TakeoverStarted)],
+        "govconnect.takeover.ended" => vec![fact(Counted::TakeoverEnded)],
+        "whatsapp.message.sent" | "whatsapp.message.status" => {
+            let message: Option<Uuid> = body["message_id"].as_str().and_then(|id| id.parse().ok());
+            let Some(message) = message else { return Vec::new() };
+            let is_sent = event.routing_key == "whatsapp.message.sent";
+            let told = body["status"].as_str().unwrap_or_default();
+            reached(is_sent, told).iter().map(|what| Fact { message: Some(message), ..fact(*what) }).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn intent(body: &Value) -> String {
+    let intent = body["intent"].as_str().and_then(|intent| intent.parse::<Intent>().ok());
+    intent.map_or_else(|| NO_INTENT.to_owned(), |intent| intent.to_string())
+}
+
+fn handed_over(body: &Value) -> bool {
+    body["hand_over"].as_bool() == Some(true)
+}
+
+/// What a status says of a message: Meta may leave out "delivered" when it is read at once.
+fn reached(is_sent: bool, status: &str) -> &'static [Counted] {
+    match status {
+        "read" | "played" => &[Counted::Sent, Counted::Delivered, Counted::Read],
+        "delivered" => &[Counted::Sent, Counted::Delivered],
+        "failed" if is_sent => &[Counted::Sent, Counted::Failed],
+        "failed" => &[Counted::Failed],
+        "sent" => &[Counted::Sent],
+        _ if is_sent => &[Counted::Sent],
+        _ => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+    use serde_json::json;
+
+    use super::*;
+
+    fn told(routing_key: &str, body: Value) -> Vec<(Counted, String)> {
+        let event = Event {
+            message_id: Uuid::now_v7(),
+            routing_key: routing_key.into(),
+            body,
+            occurred_at: "2026-01-01T17:30:00Z".parse().unwrap(),
+            from: "channel",
+        };
+        let facts = facts(&event, &TimeZone::get("Asia/Jakarta").unwrap());
+        // Half past midnight at the office.
+        assert!(facts.iter().all(|fact| fact.day == date(2026, 1, 2) && fact.event == event.message_id));
+        facts.into_iter().map(|fact| (fact.what, fact.intent)).collect()
+    }
+
+    #[test]
+    fn events_tell_what_is_counted_and_what_is_not_understood_tells_nothing() {
+        use Counted::{
+            Delivered, Error, Failed, HandOver, Read, Reply, Sent, TakeoverEnded, TakeoverStarted,
+        };
+        let id = Uuid::now_v7();
+        let status = |status: &str| json!({"message_id": id, "status": status});
+        for (key, body, expected) in [
+            ("govconnect.ai.reply", json!({"intent": "GREETING"}), vec![(Reply, "GREETING")]),
+            ("govconnect.ai.reply", json!({"intent": null}), vec![(Reply, "NONE")]),
+            ("govconnect.ai.reply", json!({"intent": "Jl. Melati"}), vec![(Reply, "NONE")]),
+            (
+                "govconnect.ai.reply",
+                json!({"intent": "HUMAN_HANDOFF", "hand_over": true}),
+                vec![(Reply, "HUMAN_HANDOFF"), (HandOver, "")],
+            ),
+            ("govconnect.ai.error", json!({"hand_over": true}), vec![(Error, ""), (HandOver, "")]),
+            ("govconnect.takeover.started", json!({}), vec![(TakeoverStarted, "")]),
+            ("govconnect.takeover.ended", json!({}), vec![(TakeoverEnded, "")]),
+            ("whatsapp.message.sent", status("sent"), vec![(Sent, "")]),
+            ("whatsapp.message.sent", status("failed"), vec![(Sent, ""), (Failed, "")]),
+            ("whatsapp.message.status", status("sent"), vec![(Sent, "")]),
+            ("whatsapp.message.status", status("delivered"), vec![(Sent, ""), (Delivered, "")]),
+            ("whatsapp.message.status", status("read"), vec![(Sent, ""), (Delivered, ""), (Read, "")]),
+            ("whatsapp.message.status", status("failed"), vec![(Failed, "")]),
+            ("whatsapp.message.status", status("warning"), vec![]),
+            ("whatsapp.message.status", json!({"status": "read"}), vec![]),
+            ("whatsapp.message.received", status("sent"), vec![]),
+            ("govconnect.complaint.created", json!({}), vec![]),
+        ] {
+            let told = told(key, body.clone());
+            let told: Vec<(Counted, &str)> = told.iter().map(|(what, intent)| (*what, &**intent)).collect();
+            assert_eq!(told, expected, "{key} {body}");
+        }
+    }
+}
