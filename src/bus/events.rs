@@ -83,12 +83,13 @@ pub trait Subscriber: Send + Sync {
 /// Hands events to subscribers of this process.
 pub struct InProcessBus {
     subscribers: Vec<Arc<dyn Subscriber>>,
+    patience: Duration,
 }
 
 impl InProcessBus {
     /// With all who will ever want something.
     pub fn new(subscribers: Vec<Arc<dyn Subscriber>>) -> Self {
-        InProcessBus { subscribers }
+        InProcessBus { subscribers, patience: PATIENCE }
     }
 
     async fn deliver(&self, events: &[Event]) -> Result<(), NotTaken> {
@@ -101,7 +102,7 @@ impl InProcessBus {
                 continue;
             }
             let name = subscriber.name();
-            timeout(PATIENCE, subscriber.take(wanted))
+            timeout(self.patience, subscriber.take(wanted))
                 .await
                 .map_err(|_| NotTaken::Late { subscriber: name })?
                 .map_err(|source| NotTaken::Refused { subscriber: name, source })?;
@@ -181,10 +182,11 @@ mod tests {
         assert_eq!(*some.got.lock().unwrap(), [ids[0], ids[2]]);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn one_who_refuses_or_is_late_fails_what_they_want_and_nothing_else() {
         for (answers, words) in [(true, "did not take events"), (false, "in time")] {
-            let bus = InProcessBus::new(vec![listener(&["a.#"], answers, false)]);
+            let subscribers: Vec<Arc<dyn Subscriber>> = vec![listener(&["a.#"], answers, false)];
+            let bus = InProcessBus { subscribers, patience: Duration::from_millis(1) };
             let error = bus.publish(&[event("a.b")]).await.unwrap_err();
             assert!(error.to_string().ends_with(words), "{error}");
             bus.publish(&[event("b.a")]).await.unwrap();
