@@ -84,7 +84,7 @@ struct Unused {
 /// What a claim found; a row in it goes back to the queue unless it is used.
 #[derive(Debug)]
 pub enum Granted {
-    Row(ClaimedRow),
+    Row(Box<ClaimedRow>),
     Later(Duration),
     Empty,
 }
@@ -218,7 +218,9 @@ pub fn start(queues: LedgerQueues, pool: &PgPool, metrics: &Metrics, vital: &Vit
         pool(),
         |pool, asks| Box::pin(claim(pool, asks)),
         move |found| match found {
-            (Claim::Row(claimed), asked) => Granted::Row(ClaimedRow::new(*claimed, asked, give_back.clone())),
+            (Claim::Row(claimed), asked) => {
+                Granted::Row(Box::new(ClaimedRow::new(*claimed, asked, give_back.clone())))
+            }
             (Claim::Later(wait), _) => Granted::Later(wait),
             (Claim::Empty, _) => Granted::Empty,
         },
