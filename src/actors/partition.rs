@@ -17,8 +17,11 @@ use tokio_util::sync::CancellationToken;
 use super::channel::ChannelContext;
 use super::conversation::{self, ConversationActor, Observation, Observed};
 use super::supervision::{self, Ended, Thaw};
+use crate::dialogue::understanding::Language;
+use crate::dialogue::{phrases, reply};
 use crate::ids::{ConversationId, Epoch, PartitionId};
 use crate::store::channel::conversation as store;
+use crate::whatsapp::outgoing::Content;
 
 /// Crashes are forgotten after this long without one, and not before one that stands still could have been noticed thrice.
 const CRASH_MEMORY: Duration = Duration::from_secs(60);
@@ -290,9 +293,15 @@ impl Partition {
         tracing::error!(conversation.id = %conversation, "conversation parked: it keeps crashing");
         self.context.metrics.parked_conversations.inc();
         let (pool, epoch) = (self.context.pool.clone(), self.epoch);
+        let mut says = vec![phrases::apology(Language::Id)];
+        says.extend(self.context.office.closed_words(Language::Id, self.context.clock.now()));
+        let Some(apology) = conversation::outbound_row(&Content::Text { text: reply::join(&says) }) else {
+            return;
+        };
         actor.spawn(
             async move {
-                if let Err(error) = store::park(&pool, conversation, epoch, "its actor keeps crashing").await {
+                let reason = "its actor keeps crashing";
+                if let Err(error) = store::park(&pool, conversation, epoch, reason, &apology).await {
                     tracing::error!(conversation.id = %conversation, %error, "conversation could not be parked");
                 }
             }

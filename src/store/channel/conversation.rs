@@ -285,14 +285,34 @@ pub async fn postpone_turn(
     Ok(())
 }
 
-/// Parks a conversation: nothing is tried until a person retries it. Its messages stay in the inbox.
-pub async fn park(pool: &PgPool, id: ConversationId, epoch: Epoch, reason: &str) -> Result<(), StoreError> {
+/// Parks a conversation: nothing is tried until a person retries it. Its messages stay in the inbox, a person is wanted, and
+/// the citizen is told so, once: never silence. A conversation that an officer holds needs no apology.
+pub async fn park(
+    pool: &PgPool,
+    id: ConversationId,
+    epoch: Epoch,
+    reason: &str,
+    apology: &NewOutbound,
+) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE gc_channel.conversations SET parked_at = now(), parked_reason = $3
-         WHERE conversation_id = $1 AND owner_epoch <= $2 AND parked_at IS NULL",
+        "WITH c AS (
+             UPDATE gc_channel.conversations
+             SET parked_at = now(), parked_reason = $3,
+                 waiting_since = CASE mode WHEN 'bot' THEN coalesce(waiting_since, now()) END,
+                 waiting_reason = CASE mode WHEN 'bot' THEN coalesce(waiting_reason, $3) END
+             WHERE conversation_id = $1 AND owner_epoch <= $2 AND parked_at IS NULL
+             RETURNING conversation_id, partition, mode, window_expires_at)
+         INSERT INTO gc_channel.messages
+             (message_id, conversation_id, partition, direction, kind, text, content, sent_at, origin, status)
+         SELECT $4, conversation_id, partition, 'out', $5, $6, $7, now(), 'bot', 'queued'
+         FROM c WHERE mode = 'bot' AND window_expires_at > now()",
         id.0,
         epoch.0,
-        reason
+        reason,
+        apology.message_id.0,
+        apology.kind,
+        apology.text,
+        apology.content
     )
     .execute(pool)
     .await?;

@@ -78,17 +78,21 @@ async fn a_conversation_that_keeps_panicking_is_parked_until_somebody_retries_it
     assert_eq!(parked["conversation_id"], id.as_str());
     assert!(parked["parked"].as_str().unwrap().contains("crash"), "{parked}");
     assert_eq!(parked["unprocessed"], 1);
+    // Never silence: the citizen is told, and a person is wanted.
+    let told = office.replies("macet", 1).await;
+    assert!(told[0].text.contains("mengalami kendala"), "{told:?}");
+    assert!(parked["waiting_since"].is_string(), "{parked}");
     // What comes meanwhile waits with it, and others go on.
     office.says("macet", "tolong ya").await;
     office.citizen("lancar").await;
     office.says("lancar", BROKEN_ROAD).await;
     office.replies("lancar", 1).await;
-    assert_eq!(office.accepted(Some("macet")).await.len(), 0);
+    assert_eq!(office.accepted(Some("macet")).await.len(), 1);
 
     let retry = format!("/internal/conversations/{id}/retry");
     office.internal(Method::POST, "channel", &retry, None).await.success(204);
     office.internal(Method::POST, "channel", &retry, None).await.success(409);
-    office.replies("macet", 1).await;
+    office.replies("macet", 2).await;
     office.check().await;
     office.close().await;
 }
