@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use govconnect::actors::intake as intake_actor;
+use govconnect::clock::Clock;
 use govconnect::ids::{ConversationId, Epoch, MessageId, PartitionId};
 use govconnect::metrics::Metrics;
 use govconnect::store::channel::aftermath::{self, Aftermath, Outcome};
@@ -277,17 +278,17 @@ async fn an_officer_who_goes_on_answering_from_the_offices_phone_is_not_away() {
         intake::write(pool, &IntakeBatch { echoes: vec![echo], ..IntakeBatch::default() }).await.unwrap()
     };
     let later = "UPDATE gc_channel.takeover_sessions SET active_at = now() - interval '20 minutes'";
-    write("echo.1", Timestamp::now()).await;
+    write("echo.1", Clock::system().now()).await;
     execute(pool, later).await;
     assert_eq!(idle::idle_takeovers(pool, IDLE, 10).await.unwrap(), [id]);
     // One that was held up for long shows nothing of now.
-    write("echo.2", Timestamp::now() - Duration::from_secs(3600)).await;
+    write("echo.2", Clock::system().now() - Duration::from_secs(3600)).await;
     assert_eq!(idle::idle_takeovers(pool, IDLE, 10).await.unwrap(), [id]);
-    write("echo.3", Timestamp::now()).await;
+    write("echo.3", Clock::system().now()).await;
     assert_eq!(idle::idle_takeovers(pool, IDLE, 10).await.unwrap(), []);
     // Told twice it is still the one.
     execute(pool, later).await;
-    write("echo.3", Timestamp::now()).await;
+    write("echo.3", Clock::system().now()).await;
     assert_eq!(idle::idle_takeovers(pool, IDLE, 10).await.unwrap(), [id]);
 }
 

@@ -40,7 +40,7 @@ async fn a_person_who_cannot_be_reached_is_marked_until_they_write_and_the_messa
     })
     .await;
     assert_eq!(marked["unreachable"]["code"], 131_026, "{marked}");
-    assert_eq!(listed(&office, "").await, [message.clone()]);
+    assert_eq!(listed(&office, "").await, std::slice::from_ref(&message));
 
     office.says("hilang", "saya di sini").await;
     eventually("the mark is gone", async || {
