@@ -73,7 +73,7 @@ pub async fn fill(pool: &PgPool, citizens: u32, progress: impl Fn(u32)) -> anyho
     sqlx::query(
         "TRUNCATE gc_channel.messages, gc_channel.conversations, gc_channel.user_profiles, gc_channel.identities,
              gc_channel.commands, gc_channel.calls, gc_channel.takeover_sessions, gc_channel.early_statuses,
-             gc_channel.parked_updates, gc_channel.event_outbox",
+             gc_channel.parked_updates, gc_channel.event_outbox CASCADE",
     )
     .execute(&mut *connection)
     .await?;
