@@ -22,6 +22,17 @@ macro_rules! delay_point {
     };
 }
 
+/// Names a step of the store whose answer a test may lose, as when the connection breaks after the commit: `NAME=return`.
+#[macro_export]
+macro_rules! lost_answer_point {
+    ($name:literal) => {
+        ::fail::fail_point!($name, |_| Err(::sqlx::Error::from(::std::io::Error::from(
+            ::std::io::ErrorKind::ConnectionReset
+        ))
+        .into()))
+    };
+}
+
 /// Waits for as long as the step is armed with.
 #[cfg(feature = "failpoints")]
 pub async fn delay(name: &'static str) {

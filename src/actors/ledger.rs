@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use backon::Retryable;
 use futures::future::BoxFuture;
 use sqlx::PgPool;
 use tokio::sync::{mpsc, oneshot};
@@ -14,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::supervision::{self, Vital};
 use crate::ids::{ConversationId, Epoch, MessageId};
 use crate::metrics::Metrics;
+use crate::retry;
 use crate::store::StoreError;
 use crate::store::channel::claims::{self, Claim, Claimed};
 use crate::store::channel::conversation::{Committed, Load, TurnCommit};
@@ -234,7 +236,16 @@ async fn claim(
     owners: &[(ConversationId, Epoch)],
 ) -> Result<Vec<(Claim, Instant)>, StoreError> {
     let asked = Instant::now();
-    Ok(claims::claim(pool, owners).await?.into_iter().map(|claim| (claim, asked)).collect())
+    let error = match claims::claim(pool, owners).await {
+        Ok(claims) => return Ok(claims.into_iter().map(|claim| (claim, asked)).collect()),
+        Err(error) => error,
+    };
+    if matches!(error, StoreError::Unavailable(_)) {
+        // It may have been committed all the same. Nobody was told, so no call was made: the rows go back before
+        // anything else is claimed, or they would wait for a status that never comes.
+        (|| claims::give_back_unanswered(pool, owners)).retry(retry::until_it_works()).await?;
+    }
+    Err(error)
 }
 
 async fn mark_sent(pool: &PgPool, sent: &[(MessageId, String)]) -> Result<Vec<()>, StoreError> {

@@ -159,6 +159,7 @@ async fn claim_heads(
     .fetch_all(&mut *transaction)
     .await?;
     transaction.commit().await?;
+    crate::lost_answer_point!("claim::answer");
     Ok(rows
         .into_iter()
         .map(|row| {
@@ -177,6 +178,30 @@ async fn claim_heads(
             ((ConversationId(row.conversation_id), Epoch(row.epoch)), claimed)
         })
         .collect())
+}
+
+/// Gives back what a claim for these owners took whose answer never came: nobody was told of it, so no call was made. Only
+/// for whoever made that claim, and before another is made for the same owners.
+pub async fn give_back_unanswered(pool: &PgPool, owners: &[(ConversationId, Epoch)]) -> Result<(), StoreError> {
+    for (id, epoch) in owners {
+        sqlx::query!(
+            "WITH c AS (SELECT mode FROM gc_channel.conversations WHERE conversation_id = $1 FOR SHARE)
+             UPDATE gc_channel.messages m
+             SET status = CASE WHEN m.origin = 'bot' AND (c.mode = 'human'
+                                   OR gc_channel.taken_over_since(m.conversation_id, m.sent_at))
+                               THEN 'cancelled' ELSE 'queued' END,
+                 attempts = m.attempts - 1
+             FROM c
+             WHERE m.partition = $3 AND m.conversation_id = $1 AND m.direction = 'out' AND m.status = 'sending'
+               AND m.claim_epoch = $2",
+            id.0,
+            epoch.0,
+            PartitionId::of(*id).as_i16()
+        )
+        .execute(pool)
+        .await?;
+    }
+    Ok(())
 }
 
 /// Whoever asks for a claim has nothing under way. A row that its owner claimed a minute ago all the same was claimed by a

@@ -41,8 +41,8 @@ async fn a_database_killed_under_load_loses_and_doubles_nothing() {
         server.start_again().await;
     }
     for number in 0..CITIZENS {
-        let replies = office.replies(&format!("warga{number}"), 1).await;
-        assert!(replies[0].text.contains("LAP-"), "{replies:?}, seed {seed}");
+        // Not always the first reply: what Meta brings again may come after what was said later.
+        office.replied_with(&format!("warga{number}"), "LAP-").await;
     }
     office.check().await;
     assert_eq!(office.count("SELECT count(*) FROM gc_case.complaints").await, CITIZENS as i64, "seed {seed}");

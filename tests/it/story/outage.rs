@@ -57,3 +57,16 @@ async fn a_model_that_never_answers_in_time_ends_in_an_apology_and_a_person() {
     office.check().await;
     office.close().await;
 }
+
+#[tokio::test]
+async fn a_claim_whose_answer_is_lost_on_the_way_holds_nobody_up() {
+    let office = Office::open_with(&[("FAILPOINTS", "claim::answer=2*return->off")]).await;
+    office.citizen("putus").await;
+    office.says("putus", BROKEN_ROAD).await;
+    // Far sooner than the minute after which a call that may have been made is made again.
+    office.replied_with("putus", "LAP-").await;
+    assert_eq!(office.accepted(Some("putus")).await.len(), 1);
+    assert_eq!(office.count("SELECT max(attempts)::bigint FROM gc_channel.messages").await, 1);
+    office.check().await;
+    office.close().await;
+}

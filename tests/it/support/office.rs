@@ -349,6 +349,24 @@ impl Office {
         self.http.get(url).send().await.expect("the log").json().await.expect("JSON")
     }
 
+    /// What the database says is still to be done, for a test that waited in vain.
+    async fn unfinished(&self) -> String {
+        sqlx::query_scalar(
+            "SELECT json_build_object(
+                 'messages', (SELECT json_agg(json_build_object('id', message_id, 'direction', direction, 'status', status,
+                     'conversation', conversation_id, 'received_at', received_at, 'error', error, 'next', next_attempt_at))
+                   FROM gc_channel.messages
+                   WHERE (direction = 'in' AND processed_at IS NULL) OR status IN ('queued', 'sending', 'unknown', 'failed')),
+                 'calls', (SELECT json_agg(to_jsonb(c)) FROM gc_channel.calls c WHERE answered_at IS NULL),
+                 'conversations', (SELECT json_agg(json_build_object('id', conversation_id, 'mode', mode, 'parked', parked_reason,
+                     'failed_turns', failed_turns, 'retry_at', retry_at)) FROM gc_channel.conversations),
+                 'now', now())::text",
+        )
+        .fetch_one(&self.database.pool)
+        .await
+        .unwrap_or_else(|error| error.to_string())
+    }
+
     /// Entries that match `query` and `accept`, once there are `count`.
     pub async fn wait_for_log(
         &self,
@@ -360,13 +378,25 @@ impl Office {
         let mut after = 0;
         let until = Instant::now() + PATIENCE;
         while entries.len() < count {
-            assert!(Instant::now() < until, "the log never had {count} of {query}, only {entries:#?}");
+            if Instant::now() >= until {
+                panic!(
+                    "the log never had {count} of {query}, only {entries:#?}; unfinished: {}",
+                    self.unfinished().await
+                );
+            }
             let page = self.log_page(&format!("{query}&after={after}&wait_ms=2000")).await;
             after = page["next"].as_u64().expect("next");
             let found = page["entries"].as_array().expect("entries");
             entries.extend(found.iter().filter(|entry| accept(entry)).cloned());
         }
         entries
+    }
+
+    /// Waits until a citizen got something with `words` in it.
+    pub async fn replied_with(&self, citizen: &str, words: &str) {
+        let says_it = |entry: &Value| entry["wamid"].is_string() && Sent::of(entry).text.contains(words);
+        let query = format!("kind=graph&person={citizen}");
+        self.wait_for_log(&query, 1, says_it).await;
     }
 
     /// What a citizen got, once it is at least so much.
