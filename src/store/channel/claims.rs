@@ -182,7 +182,10 @@ async fn claim_heads(
 
 /// Gives back what a claim for these owners took whose answer never came: nobody was told of it, so no call was made. Only
 /// for whoever made that claim, and before another is made for the same owners.
-pub async fn give_back_unanswered(pool: &PgPool, owners: &[(ConversationId, Epoch)]) -> Result<(), StoreError> {
+pub async fn give_back_unanswered(
+    pool: &PgPool,
+    owners: &[(ConversationId, Epoch)],
+) -> Result<(), StoreError> {
     for (id, epoch) in owners {
         sqlx::query!(
             "WITH c AS (SELECT mode FROM gc_channel.conversations WHERE conversation_id = $1 FOR SHARE)
