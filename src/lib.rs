@@ -27,3 +27,7 @@ pub mod simulator;
 pub mod store;
 pub mod telemetry;
 pub mod whatsapp;
+
+/// Actors pass small messages from thread to thread all day, which the system's allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -1,7 +1,7 @@
 //! What a conversation's actor is doing, for those who look from outside: its partition, which restarts one that stands
 //! still, and operators. Written by the actor, read by anybody, and holds nothing that a citizen said.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -52,20 +52,51 @@ pub struct Observed {
     pub given_up: bool,
 }
 
-/// The actor's end writes, others read.
+/// The actor's end writes, others read. There is one for each conversation in memory, so it is small: moments are kept as
+/// tenths of a second of the process.
 #[derive(Clone, Debug)]
-pub struct Observation(Arc<Mutex<Observed>>);
+pub struct Observation(Arc<Mutex<Noted>>);
+
+#[derive(Debug)]
+struct Noted {
+    doing_since: Moment,
+    delivering_since: Moment,
+    batch: u16,
+    restarts: u8,
+    doing: Doing,
+    delivering: Delivering,
+    given_up: bool,
+}
+
+/// Tenths of a second since the process first asked: enough for thirteen years, and finer than anybody looks.
+#[derive(Clone, Copy, Debug)]
+struct Moment(u32);
+
+static FIRST_MOMENT: LazyLock<Instant> = LazyLock::new(Instant::now);
+const TENTH: Duration = Duration::from_millis(100);
+
+impl Moment {
+    fn now() -> Self {
+        let tenths = FIRST_MOMENT.elapsed().as_millis() / TENTH.as_millis();
+        Moment(u32::try_from(tenths).unwrap_or(u32::MAX))
+    }
+
+    /// At or a little before what it stands for.
+    fn instant(self) -> Instant {
+        *FIRST_MOMENT + TENTH * self.0
+    }
+}
 
 impl Default for Observation {
     fn default() -> Self {
-        let now = Instant::now();
-        Observation(Arc::new(Mutex::new(Observed {
-            doing: Doing::Resting,
+        let now = Moment::now();
+        Observation(Arc::new(Mutex::new(Noted {
             doing_since: now,
-            delivering: Delivering::Nothing,
             delivering_since: now,
             batch: 0,
             restarts: 0,
+            doing: Doing::Resting,
+            delivering: Delivering::Nothing,
             given_up: false,
         })))
     }
@@ -74,25 +105,39 @@ impl Default for Observation {
 impl Observation {
     /// The state as it is now.
     pub fn get(&self) -> Observed {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        let noted = self.noted();
+        Observed {
+            doing: noted.doing,
+            doing_since: noted.doing_since.instant(),
+            delivering: noted.delivering,
+            delivering_since: noted.delivering_since.instant(),
+            batch: noted.batch.into(),
+            restarts: noted.restarts.into(),
+            given_up: noted.given_up,
+        }
     }
 
     /// It is ended from outside.
     pub fn give_up(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).given_up = true;
+        self.noted().given_up = true;
     }
 
     /// The main lane goes on to something else, or to the same anew.
     pub(super) fn doing(&self, doing: Doing, batch: usize, restarts: u32) {
-        let mut observed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        (observed.doing, observed.doing_since) = (doing, Instant::now());
-        (observed.batch, observed.restarts) = (batch, restarts);
+        let mut noted = self.noted();
+        (noted.doing, noted.doing_since) = (doing, Moment::now());
+        noted.batch = u16::try_from(batch).unwrap_or(u16::MAX);
+        noted.restarts = u8::try_from(restarts).unwrap_or(u8::MAX);
     }
 
     /// The outbox lane goes on.
     pub(super) fn delivering(&self, delivering: Delivering) {
-        let mut observed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        (observed.delivering, observed.delivering_since) = (delivering, Instant::now());
+        let mut noted = self.noted();
+        (noted.delivering, noted.delivering_since) = (delivering, Moment::now());
+    }
+
+    fn noted(&self) -> MutexGuard<'_, Noted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
