@@ -14,6 +14,7 @@ mod ai;
 mod case;
 mod case_actor;
 mod case_http;
+mod channel_early_statuses;
 mod channel_groups;
 mod channel_people;
 mod channel_seams;

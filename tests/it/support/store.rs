@@ -34,5 +34,5 @@ pub async fn claim(pool: &PgPool, id: ConversationId, epoch: Epoch) -> Result<Cl
 
 /// This call succeeded: our id and Meta's.
 pub async fn mark_sent(pool: &PgPool, id: MessageId, wamid: &str) -> Result<(), StoreError> {
-    claims::mark_sent(pool, &[(id, wamid.to_owned())]).await
+    claims::mark_sent(pool, &[(id, wamid.to_owned())]).await.map(drop)
 }
