@@ -51,7 +51,7 @@ async fn in_flight(pool: &PgPool, id: ConversationId) -> MessageId {
 }
 
 /// Until a statement waits for a lock, or what would is done.
-async fn until_somebody_waits(pool: &PgPool, is_done: impl Fn() -> bool) {
+pub(crate) async fn until_somebody_waits(pool: &PgPool, is_done: impl Fn() -> bool) {
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
     while count(pool, waiting).await == 0 && !is_done() {

@@ -15,6 +15,7 @@ mod case;
 mod case_actor;
 mod case_http;
 mod channel_early_statuses;
+mod channel_erasure;
 mod channel_groups;
 mod channel_people;
 mod channel_seams;
