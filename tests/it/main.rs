@@ -20,6 +20,7 @@ mod channel_groups;
 mod channel_people;
 mod channel_seams;
 mod channel_store;
+mod channel_takeover;
 mod conversation_list;
 mod dashboard;
 mod embedded;
