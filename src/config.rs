@@ -4,10 +4,12 @@
 //! [`load`] layers: defaults → a config file → `GOVCONNECT_SECTION__KEY` → flags; unknown keys and impossible
 //! combinations are refused, naming the key. Secrets that are missing in development are made by [`secrets`].
 
+mod media;
 mod office;
 mod report;
 pub mod secrets;
 mod sources;
+mod whatsapp;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,10 +18,11 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use crate::whatsapp::outgoing::Content;
+pub use media::{Media, MediaStore};
 pub use office::{Hours, Office};
 pub use report::report;
 pub use sources::{ConfigError, Overrides, Sources};
+pub use whatsapp::{WhatsApp, WindowTemplate};
 
 /// One of the five services; a node runs any set of them.
 #[derive(
@@ -172,77 +175,6 @@ pub struct Simulator {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct WhatsApp {
-    pub app_secret: SecretString,
-    pub verify_token: SecretString,
-    pub access_token: SecretString,
-    pub phone_number_id: String,
-    pub graph_url: String,
-    pub graph_version: String,
-    pub send_per_s: u32,
-    pub pair_burst: u32,
-    pub pair_refill_ms: u64,
-    pub send_tries: i32,
-    pub retry_first_ms: u64,
-    pub circuit_pause_ms: u64,
-    pub spam_pause_ms: u64,
-    pub account_pause_ms: u64,
-    pub call_timeout_ms: u64,
-    pub max_webhook_bytes: usize,
-    pub window_template: WindowTemplate,
-}
-
-/// What goes in place of a message that the closed 24 h window kept back.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WindowTemplate {
-    /// Empty: nothing.
-    pub name: String,
-    pub language: String,
-    pub origins: Vec<String>,
-}
-
-impl WindowTemplate {
-    /// The message that it is.
-    pub fn content(&self) -> Content {
-        Content::Template {
-            name: self.name.clone(),
-            language: self.language.clone(),
-            parameters: Vec::new(),
-            header: None,
-            buttons: Vec::new(),
-        }
-    }
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Media {
-    pub store: MediaStore,
-    pub bucket: String,
-    pub endpoint: String,
-    pub region: String,
-    pub access_key_id: SecretString,
-    pub secret_access_key: SecretString,
-    pub path_style: bool,
-    pub prefix: String,
-    pub concurrency: usize,
-    pub retry_first_ms: u64,
-}
-
-/// Where files of conversations are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, strum::Display)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum MediaStore {
-    /// A folder of this machine.
-    Local,
-    /// A bucket.
-    S3,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Conversation {
     pub quiet_ms: u64,
     pub greeting_quiet_ms: u64,
@@ -318,6 +250,14 @@ fn refuse(key: &str, why: impl Into<String>) -> ConfigError {
     ConfigError::Invalid { key: key.into(), why: why.into() }
 }
 
+/// Numbers that must be at least 1.
+fn refuse_zero(values: &[(&str, u64)]) -> Result<(), ConfigError> {
+    match values.iter().find(|(_, value)| *value == 0) {
+        Some((key, _)) => Err(refuse(key, "must be at least 1")),
+        None => Ok(()),
+    }
+}
+
 /// Refuses what cannot work; returns what works but deserves a warning.
 fn validate(config: &Config) -> Result<Vec<String>, ConfigError> {
     let mut warnings = Vec::new();
@@ -343,46 +283,25 @@ fn validate(config: &Config) -> Result<Vec<String>, ConfigError> {
     if config.ai.provider != AiProvider::Builtin {
         return Err(refuse("ai.provider", "this version has only the builtin provider"));
     }
-    if config.whatsapp.phone_number_id.trim().is_empty() {
-        return Err(refuse("whatsapp.phone_number_id", "must name the office's number"));
-    }
-    if !config.whatsapp.graph_url.is_empty() && reqwest::Url::parse(&config.whatsapp.graph_url).is_err() {
-        return Err(refuse("whatsapp.graph_url", "not a URL; for example https://graph.facebook.com"));
-    }
     let conversation = &config.conversation;
     if conversation.max_wait_ms < conversation.quiet_ms
         || conversation.max_wait_ms < conversation.greeting_quiet_ms
     {
         return Err(refuse("conversation.max_wait_ms", "must not be shorter than the quiet times"));
     }
-    for (key, value) in [
-        ("conversation.max_batch", conversation.max_batch),
-        ("conversation.max_active_per_partition", conversation.max_active_per_partition),
-        ("intake.queue", config.intake.queue),
-        ("intake.max_batch_rows", config.intake.max_batch_rows),
-        ("events.poll_ms", config.events.poll_ms as usize),
-        ("events.keep_days", usize::try_from(config.events.keep_days).unwrap_or(0)),
-        ("ai.concurrency", config.ai.concurrency),
-        ("database.max_connections", config.database.max_connections as usize),
-        ("conversation.sweep_ms", conversation.sweep_ms as usize),
-        ("media.concurrency", config.media.concurrency),
-        ("media.retry_first_ms", config.media.retry_first_ms as usize),
-        ("whatsapp.send_per_s", config.whatsapp.send_per_s as usize),
-        ("whatsapp.call_timeout_ms", config.whatsapp.call_timeout_ms as usize),
-        ("whatsapp.pair_burst", config.whatsapp.pair_burst as usize),
-        ("whatsapp.pair_refill_ms", config.whatsapp.pair_refill_ms as usize),
-        ("whatsapp.send_tries", usize::try_from(config.whatsapp.send_tries).unwrap_or(0)),
-        ("whatsapp.retry_first_ms", config.whatsapp.retry_first_ms as usize),
-        ("whatsapp.circuit_pause_ms", config.whatsapp.circuit_pause_ms as usize),
-        ("whatsapp.spam_pause_ms", config.whatsapp.spam_pause_ms as usize),
-        ("whatsapp.account_pause_ms", config.whatsapp.account_pause_ms as usize),
-    ] {
-        if value == 0 {
-            return Err(refuse(key, "must be at least 1"));
-        }
-    }
-    validate_window_template(&config.whatsapp.window_template)?;
-    validate_media(&config.media, &mut warnings)?;
+    refuse_zero(&[
+        ("conversation.max_batch", conversation.max_batch as u64),
+        ("conversation.max_active_per_partition", conversation.max_active_per_partition as u64),
+        ("intake.queue", config.intake.queue as u64),
+        ("intake.max_batch_rows", config.intake.max_batch_rows as u64),
+        ("events.poll_ms", config.events.poll_ms),
+        ("events.keep_days", u64::try_from(config.events.keep_days).unwrap_or(0)),
+        ("ai.concurrency", config.ai.concurrency as u64),
+        ("database.max_connections", u64::from(config.database.max_connections)),
+        ("conversation.sweep_ms", conversation.sweep_ms),
+    ])?;
+    config.whatsapp.validate()?;
+    config.media.validate(&mut warnings)?;
     if conversation.turn_attempts < 1 {
         return Err(refuse("conversation.turn_attempts", "must be at least 1"));
     }
@@ -412,73 +331,11 @@ fn validate(config: &Config) -> Result<Vec<String>, ConfigError> {
     Ok(warnings)
 }
 
-fn validate_window_template(template: &WindowTemplate) -> Result<(), ConfigError> {
-    if let Some(unknown) =
-        template.origins.iter().find(|origin| !["bot", "officer", "notification"].contains(&origin.as_str()))
-    {
-        let why = format!("\"{unknown}\" is none of bot, officer, notification");
-        return Err(refuse("whatsapp.window_template.origins", why));
-    }
-    if template.name.is_empty() {
-        return Ok(());
-    }
-    let content = template.content();
-    garde::Validate::validate(&content)
-        .map_err(|report| refuse("whatsapp.window_template", report.to_string().trim().replace('\n', ", ")))
-}
-
-fn validate_media(media: &Media, warnings: &mut Vec<String>) -> Result<(), ConfigError> {
-    let bucket_settings = [
-        ("media.bucket", media.bucket.is_empty()),
-        ("media.region", media.region.is_empty()),
-        ("media.access_key_id", is_unset(&media.access_key_id)),
-        ("media.secret_access_key", is_unset(&media.secret_access_key)),
-    ];
-    for (key, is_empty) in bucket_settings {
-        match media.store {
-            MediaStore::S3 if is_empty => return Err(refuse(key, "must be set when media.store is s3")),
-            MediaStore::Local if !is_empty => {
-                return Err(refuse(key, "means nothing when media.store is local; set media.store to s3"));
-            }
-            MediaStore::S3 | MediaStore::Local => {}
-        }
-    }
-    if media.endpoint.is_empty() {
-        return Ok(());
-    }
-    if media.store == MediaStore::Local {
-        return Err(refuse("media.endpoint", "means nothing when media.store is local"));
-    }
-    let endpoint = reqwest::Url::parse(&media.endpoint).ok().filter(|url| url.has_host());
-    match endpoint.as_ref().map(|url| url.scheme()) {
-        Some("https") => {}
-        Some("http") => {
-            warnings.push("media.endpoint is not https: citizens' files travel in the clear".into());
-        }
-        _ => return Err(refuse("media.endpoint", "not a URL; for example https://s3.example.org")),
-    }
-    Ok(())
-}
-
 fn validate_production(config: &Config, warnings: &mut Vec<String>) -> Result<(), ConfigError> {
     if config.simulator.enabled {
         return Err(refuse("simulator.enabled", "the simulator is refused when environment is production"));
     }
-    for (key, secret) in [
-        ("whatsapp.app_secret", &config.whatsapp.app_secret),
-        ("whatsapp.verify_token", &config.whatsapp.verify_token),
-        ("whatsapp.access_token", &config.whatsapp.access_token),
-    ] {
-        if is_unset(secret) {
-            return Err(refuse(key, "must be set when environment is production"));
-        }
-    }
-    if config.whatsapp.graph_url.is_empty() {
-        return Err(refuse("whatsapp.graph_url", "must be set when environment is production"));
-    }
-    if !config.whatsapp.graph_url.starts_with("https://") {
-        warnings.push("whatsapp.graph_url is not https: the access token travels in the clear".into());
-    }
+    config.whatsapp.validate_production(warnings)?;
     if config.internal.api_keys.is_empty() {
         warnings.push("internal.api_keys is empty: one is generated into data_dir".into());
     }

@@ -20,6 +20,7 @@ use crate::store::StoreError;
 use crate::store::channel::claims::{self, Claim, Claimed};
 use crate::store::channel::conversation::{Committed, Load, TurnCommit};
 use crate::store::channel::loading::{self, Look};
+use crate::store::channel::statuses::Applied;
 use crate::store::channel::{outbox, turns};
 
 /// Conversations in one statement. More only lengthen the wait of the first.
@@ -227,7 +228,16 @@ pub fn start(queues: LedgerQueues, pool: &PgPool, metrics: &Metrics, vital: &Vit
             (Claim::Empty, _) => Granted::Empty,
         },
     )));
-    spawn(Box::pin(drain(sent, pool(), |pool, asks| Box::pin(mark_sent(pool, asks)), |()| ())));
+    let counted = metrics.clone();
+    spawn(Box::pin(drain(
+        sent,
+        pool(),
+        |pool, asks| Box::pin(mark_sent(pool, asks)),
+        move |told: Applied| {
+            told.priced.iter().for_each(|pricing| counted.count_price(pricing));
+            told.dead_letters.iter().for_each(|error| counted.count_dead_letter(error));
+        },
+    )));
     spawn(Box::pin(take_back(unused, pool())));
 }
 
@@ -248,9 +258,14 @@ async fn claim(
     Err(error)
 }
 
-async fn mark_sent(pool: &PgPool, sent: &[(MessageId, String)]) -> Result<Vec<()>, StoreError> {
-    claims::mark_sent(pool, sent).await?;
-    Ok(vec![(); sent.len()])
+/// What early statuses told is counted once, with the first of the group.
+async fn mark_sent(pool: &PgPool, sent: &[(MessageId, String)]) -> Result<Vec<Applied>, StoreError> {
+    let mut told = vec![Applied::default(); sent.len()];
+    let all = claims::mark_sent(pool, sent).await?;
+    if let Some(first) = told.first_mut() {
+        *first = all;
+    }
+    Ok(told)
 }
 
 /// What does a group's work: one answer for each, in order.

@@ -32,7 +32,7 @@ use crate::actors::media::MediaLibrary;
 use crate::actors::sender::numbers::Numbers;
 use crate::ids::{ConversationId, NodeId};
 use crate::store::channel::listing;
-use crate::store::page::Cursor;
+use crate::store::page::{Cursor, Page};
 use crate::whatsapp::signature::Verifier;
 
 /// What the handlers work with.
@@ -121,9 +121,19 @@ fn window_closed(closed_at: Option<Timestamp>) -> Problem {
     }
 }
 
-/// The cursor after a row.
-fn encode(at: Timestamp, id: impl ToString) -> String {
-    Cursor { created_at: at, id: id.to_string() }.to_string()
+/// A page of up to `limit` rows from up to `limit + 1`, and the cursor of the next one, when there is one. `place` gives a
+/// row's time and id, by which the list is sorted.
+fn page<T, I: ToString>(
+    rows: Vec<T>,
+    limit: i64,
+    place: impl Fn(&T) -> (Timestamp, I),
+) -> (Vec<T>, Option<String>) {
+    let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+    let Page { items, next } = Page::from_rows(rows, limit, |row| {
+        let (created_at, id) = place(row);
+        Cursor { created_at, id: id.to_string() }
+    });
+    (items, next.map(|next| next.to_string()))
 }
 
 /// A cursor's time and id; 422 when it is not one of this list.

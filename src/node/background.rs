@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+use serde_json::Value;
 use sqlx::PgPool;
 use strum::IntoEnumIterator;
 use tokio::sync::watch;
@@ -13,11 +15,13 @@ use crate::actors::channel::{Lease, Partitions};
 use crate::actors::conversation::outbound_row;
 use crate::actors::supervision::keep_running;
 use crate::dialogue::phrases;
+use crate::dialogue::state::DialogueState;
 use crate::dialogue::understanding::Language;
 use crate::ids::{Epoch, NodeId, PARTITIONS, PartitionId};
 use crate::metrics::Metrics;
 use crate::store::StoreError;
 use crate::store::ai::analytics;
+use crate::store::channel::idle::Notice;
 use crate::store::channel::takeover::TakeoverError;
 use crate::store::channel::{idle, leases, standing, sweep};
 use crate::store::outboxes::{self, Outbox};
@@ -114,13 +118,22 @@ pub fn release_idle(
 async fn release_once(pool: &PgPool, partitions: &Partitions, idle: Duration) -> Result<(), TakeoverError> {
     for conversation in idle::idle_takeovers(pool, idle, IDLE_LIMIT).await? {
         let notice = Content::Text { text: phrases::released(Language::Id) };
-        let Some(notice) = outbound_row(&notice) else { continue };
+        let Some(message) = outbound_row(&notice) else { continue };
+        let notice = Notice { message, remember: is_back };
         if idle::release_idle(pool, conversation, idle, &notice).await? {
             tracing::info!(conversation.id = %conversation, "a takeover ended: its officer was away");
             partitions.wake(conversation, "hint");
         }
     }
     Ok(())
+}
+
+/// The memory of a dialogue whose citizen has been told that the bot is back.
+fn is_back(memory: &Value, returned_at: Timestamp) -> Value {
+    // What cannot be read is left to whoever reads it next, and tells it.
+    let (mut state, true) = DialogueState::from_json(memory) else { return memory.clone() };
+    state.back_since = Some(returned_at);
+    state.to_json()
 }
 
 /// Looks for work that nobody was woken for.

@@ -8,9 +8,9 @@ use govconnect::clock::Clock;
 use govconnect::ids::{ConversationId, Epoch, MessageId, PartitionId};
 use govconnect::metrics::Metrics;
 use govconnect::store::channel::aftermath::{self, Aftermath, Outcome};
+use govconnect::store::channel::claims::Claim;
 use govconnect::store::channel::conversation::{self, AnswerCommit, Committed, NewCall};
 use govconnect::store::channel::intake::{self, IncomingEcho, IntakeBatch};
-use govconnect::store::channel::outbox::Claim;
 use govconnect::store::channel::statuses::IncomingStatus;
 use govconnect::store::channel::{dead_letters, idle, media_uploads, outbox, people, sweep, takeover};
 use jiff::Timestamp;
@@ -24,6 +24,7 @@ use crate::channel_store::{
     status_of, take_in, turn,
 };
 use crate::support::database::TestDatabase;
+use crate::support::store;
 
 async fn execute(pool: &PgPool, statement: &'static str) {
     sqlx::query(statement).execute(pool).await.unwrap();
@@ -45,12 +46,12 @@ async fn sweep_all(pool: &PgPool) -> Vec<ConversationId> {
 /// A claimed message of the bot.
 async fn in_flight(pool: &PgPool, id: ConversationId) -> MessageId {
     let loaded = load(pool, id, 1).await.unwrap();
-    conversation::commit_turn(pool, &turn(&loaded, 1)).await.unwrap();
+    store::commit_turn(pool, &turn(&loaded, 1)).await.unwrap();
     claimed(pool, id, 1).await.unwrap()
 }
 
 /// Until a statement waits for a lock, or what would is done.
-async fn until_somebody_waits(pool: &PgPool, is_done: impl Fn() -> bool) {
+pub(crate) async fn until_somebody_waits(pool: &PgPool, is_done: impl Fn() -> bool) {
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
     while count(pool, waiting).await == 0 && !is_done() {
@@ -73,7 +74,7 @@ async fn an_answer_that_meets_a_takeover_leaves_its_call_open() {
     let loaded = load(pool, id, 1).await.unwrap();
     let mut asks = turn(&loaded, 1);
     asks.calls = vec![NewCall { kind: "complaint.create".into(), key: Uuid::now_v7(), body: json!({}) }];
-    conversation::commit_turn(pool, &asks).await.unwrap();
+    store::commit_turn(pool, &asks).await.unwrap();
     let loaded = load(pool, id, 1).await.unwrap();
     let answer = AnswerCommit {
         conversation_id: id,
@@ -165,7 +166,7 @@ async fn what_the_bot_sent_before_a_takeover_is_not_repeated_after_its_end() {
 
     // What the bot says after it is not touched by that.
     let again = load(pool, id, 1).await.unwrap();
-    conversation::commit_turn(pool, &turn(&again, 1)).await.unwrap();
+    store::commit_turn(pool, &turn(&again, 1)).await.unwrap();
     let row = claimed(pool, id, 1).await.unwrap();
     outbox::mark_retry(pool, row, Duration::ZERO, &json!({})).await.unwrap();
     assert_eq!(status_of(pool, row).await, "queued");
@@ -181,7 +182,7 @@ async fn merged<T>(
     let goes = take_in(pool, vec![message("goes", Some("6282"), None)]).await.wake.first().unwrap().1;
     // The first answers are out of the way.
     let loaded = load(pool, stays, 1).await.unwrap();
-    conversation::commit_turn(pool, &turn_without_reply(&loaded)).await.unwrap();
+    store::commit_turn(pool, &turn_without_reply(&loaded)).await.unwrap();
     let done = before(goes).await;
     people::link(pool, author(pool, "stays").await, author(pool, "goes").await, "rina", "sama")
         .await
@@ -212,7 +213,7 @@ async fn a_failure_that_is_told_after_a_merge_is_done_by_the_conversation_that_i
     let pool = &database.pool;
     let (stays, _, row) = merged(pool, async |goes| {
         let row = in_flight(pool, goes).await;
-        outbox::mark_sent(pool, row, "wamid.sent").await.unwrap();
+        store::mark_sent(pool, row, "wamid.sent").await.unwrap();
         row
     })
     .await;
@@ -341,12 +342,12 @@ async fn a_claim_names_the_number_that_the_person_has_now() {
     let id = first.wake.first().unwrap().1;
     let loaded = load(pool, id, 1).await.unwrap();
     assert_eq!(loaded.conversation.phone.as_deref(), Some("6281"));
-    conversation::commit_turn(pool, &turn(&loaded, 1)).await.unwrap();
+    store::commit_turn(pool, &turn(&loaded, 1)).await.unwrap();
     // While the answer waits, her number passes to another.
     let mut taken = message("budi", Some("6281"), Some("ID.budi"));
     taken.sent_at += Duration::from_secs(60);
     take_in(pool, vec![taken]).await;
-    let Claim::Row(row) = outbox::claim(pool, id, Epoch(1)).await.unwrap() else { panic!("not claimed") };
+    let Claim::Row(row) = store::claim(pool, id, Epoch(1)).await.unwrap() else { panic!("not claimed") };
     assert_eq!((row.phone, row.bsuid.as_deref()), (None, Some("ID.ani")));
 }
 

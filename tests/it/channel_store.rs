@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use govconnect::ids::{ConversationId, Epoch, MessageId};
 use govconnect::store::channel::aftermath::{self, Aftermath, Outcome};
-use govconnect::store::channel::conversation::{self, Committed, Load, Loaded, NewOutbound, TurnCommit};
+use govconnect::store::channel::claims::Claim;
+use govconnect::store::channel::conversation::{Committed, Load, Loaded, NewOutbound, TurnCommit};
 use govconnect::store::channel::intake::{self, IncomingMessage, IntakeBatch, Names};
-use govconnect::store::channel::outbox::{self, Claim};
+use govconnect::store::channel::outbox;
 use govconnect::store::channel::statuses::IncomingStatus;
 use govconnect::store::channel::{sweep, takeover};
 use jiff::Timestamp;
@@ -16,6 +17,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::support::database::TestDatabase;
+use crate::support::store;
 
 pub(crate) fn message(wamid: &str, phone: Option<&str>, bsuid: Option<&str>) -> IncomingMessage {
     IncomingMessage {
@@ -58,7 +60,7 @@ pub(crate) async fn conversation(pool: &PgPool) -> ConversationId {
 }
 
 pub(crate) async fn load(pool: &PgPool, id: ConversationId, epoch: i64) -> Option<Box<Loaded>> {
-    match conversation::load(pool, id, Epoch(epoch)).await.unwrap() {
+    match store::load(pool, id, Epoch(epoch)).await.unwrap() {
         Load::Loaded(loaded) => Some(loaded),
         Load::Fenced | Load::Missing => None,
     }
@@ -85,7 +87,7 @@ pub(crate) fn turn(loaded: &Loaded, epoch: i64) -> TurnCommit {
 }
 
 pub(crate) async fn claimed(pool: &PgPool, id: ConversationId, epoch: i64) -> Option<MessageId> {
-    match outbox::claim(pool, id, Epoch(epoch)).await.unwrap() {
+    match store::claim(pool, id, Epoch(epoch)).await.unwrap() {
         Claim::Row(row) => Some(row.message_id),
         Claim::Later(_) | Claim::Empty => None,
     }
@@ -168,14 +170,14 @@ async fn an_older_owner_can_neither_commit_nor_claim_after_a_newer_has_loaded() 
     let pool = &database.pool;
     let id = conversation(pool).await;
     let older = load(pool, id, 1).await.unwrap();
-    assert!(matches!(conversation::commit_turn(pool, &turn(&older, 1)).await.unwrap(), Committed::Yes(_)));
+    assert!(matches!(store::commit_turn(pool, &turn(&older, 1)).await.unwrap(), Committed::Yes(_)));
     let newer = load(pool, id, 2).await.unwrap();
     assert!(newer.inbox.is_empty());
     assert!(load(pool, id, 1).await.is_none(), "the older owner is told");
     assert_eq!(claimed(pool, id, 1).await, None);
     let mut late = turn(&older, 1);
     late.version = newer.conversation.version;
-    assert_eq!(conversation::commit_turn(pool, &late).await.unwrap(), Committed::Stale);
+    assert_eq!(store::commit_turn(pool, &late).await.unwrap(), Committed::Stale);
     assert!(claimed(pool, id, 2).await.is_some());
 }
 
@@ -186,8 +188,7 @@ async fn a_turn_that_is_committed_twice_changes_nothing_the_second_time() {
     let id = conversation(pool).await;
     let loaded = load(pool, id, 1).await.unwrap();
     let (first, second) = (turn(&loaded, 1), turn(&loaded, 1));
-    let (one, two) =
-        tokio::join!(conversation::commit_turn(pool, &first), conversation::commit_turn(pool, &second));
+    let (one, two) = tokio::join!(store::commit_turn(pool, &first), store::commit_turn(pool, &second));
     let committed: HashSet<bool> =
         [one.unwrap(), two.unwrap()].map(|outcome| outcome != Committed::Stale).into();
     assert_eq!(committed.len(), 2, "one of them and only one");
@@ -202,18 +203,16 @@ async fn a_takeover_cancels_what_is_queued_refuses_turns_and_leaves_what_is_in_f
     let loaded = load(pool, id, 1).await.unwrap();
     let mut commit = turn(&loaded, 1);
     commit.outbound.push(NewOutbound { message_id: MessageId::new(), ..commit.outbound[0].clone() });
-    conversation::commit_turn(pool, &commit).await.unwrap();
+    store::commit_turn(pool, &commit).await.unwrap();
     let in_flight = claimed(pool, id, 1).await.unwrap();
     assert_eq!(in_flight, commit.outbound[0].message_id, "in order");
 
-    let Load::Loaded(before) = conversation::read(pool, id, Epoch(1)).await.unwrap() else {
-        panic!("not there")
-    };
+    let Load::Loaded(before) = store::read(pool, id, Epoch(1)).await.unwrap() else { panic!("not there") };
     let started = takeover::start(pool, &start_of(id)).await.unwrap();
     assert_eq!(started.cancelled, 1);
     assert_eq!(takeover::in_flight(pool, id).await.unwrap(), [in_flight]);
     assert_eq!(takeover::start(pool, &start_of(id)).await.unwrap().session_id, started.session_id);
-    assert_eq!(conversation::commit_turn(pool, &turn(&before, 1)).await.unwrap(), Committed::Stale);
+    assert_eq!(store::commit_turn(pool, &turn(&before, 1)).await.unwrap(), Committed::Stale);
     outbox::mark_retry(pool, in_flight, Duration::ZERO, &json!({})).await.unwrap();
     assert_eq!(status_of(pool, in_flight).await, "cancelled");
     assert_eq!(claimed(pool, id, 1).await, None);
@@ -234,7 +233,7 @@ async fn a_row_put_back_while_a_takeover_commits_does_not_slip_behind_it() {
     let pool = &database.pool;
     let id = conversation(pool).await;
     let loaded = load(pool, id, 1).await.unwrap();
-    conversation::commit_turn(pool, &turn(&loaded, 1)).await.unwrap();
+    store::commit_turn(pool, &turn(&loaded, 1)).await.unwrap();
     let row = claimed(pool, id, 1).await.unwrap();
 
     // A takeover that has done everything but commit.
@@ -267,7 +266,7 @@ async fn a_status_with_our_id_settles_a_send_whose_answer_was_lost() {
     let pool = &database.pool;
     let id = conversation(pool).await;
     let loaded = load(pool, id, 1).await.unwrap();
-    conversation::commit_turn(pool, &turn(&loaded, 1)).await.unwrap();
+    store::commit_turn(pool, &turn(&loaded, 1)).await.unwrap();
     let row = claimed(pool, id, 1).await.unwrap();
     outbox::mark_unknown(pool, row, &json!({"title": "lost"})).await.unwrap();
     assert_eq!(claimed(pool, id, 1).await, None, "not repeated while the outcome is unknown");
@@ -297,7 +296,7 @@ async fn a_status_that_comes_before_the_send_was_recorded_is_not_lost() {
     let pool = &database.pool;
     let id = conversation(pool).await;
     let loaded = load(pool, id, 1).await.unwrap();
-    conversation::commit_turn(pool, &turn(&loaded, 1)).await.unwrap();
+    store::commit_turn(pool, &turn(&loaded, 1)).await.unwrap();
     let row = claimed(pool, id, 1).await.unwrap();
     let early = IncomingStatus {
         wamid: "wamid.early".into(),
@@ -310,7 +309,7 @@ async fn a_status_that_comes_before_the_send_was_recorded_is_not_lost() {
         wa_conversation: None,
     };
     intake::write(pool, &IntakeBatch { statuses: vec![early], ..IntakeBatch::default() }).await.unwrap();
-    outbox::mark_sent(pool, row, "wamid.early").await.unwrap();
+    store::mark_sent(pool, row, "wamid.early").await.unwrap();
     assert_eq!(status_of(pool, row).await, "read");
     assert_eq!(count(pool, "SELECT count(*) FROM gc_channel.early_statuses").await, 0);
 }
@@ -321,7 +320,7 @@ pub(crate) fn rules() -> aftermath::Rules {
 
 pub(crate) async fn failed_row(pool: &PgPool, id: ConversationId, owed: Aftermath) -> MessageId {
     let loaded = load(pool, id, 1).await.unwrap();
-    conversation::commit_turn(pool, &turn(&loaded, 1)).await.unwrap();
+    store::commit_turn(pool, &turn(&loaded, 1)).await.unwrap();
     let row = claimed(pool, id, 1).await.unwrap();
     let error = json!({"code": 131_062, "class": "unreachable", "title": "refused"});
     outbox::mark_failed(pool, row, &error, Some(owed)).await.unwrap();
@@ -370,9 +369,9 @@ async fn a_status_of_an_attempt_that_was_made_again_says_nothing_about_the_new_o
     let pool = &database.pool;
     let id = conversation(pool).await;
     let loaded = load(pool, id, 1).await.unwrap();
-    conversation::commit_turn(pool, &turn(&loaded, 1)).await.unwrap();
+    store::commit_turn(pool, &turn(&loaded, 1)).await.unwrap();
     let row = claimed(pool, id, 1).await.unwrap();
-    outbox::mark_sent(pool, row, "wamid.first").await.unwrap();
+    store::mark_sent(pool, row, "wamid.first").await.unwrap();
     let failed = |wamid: &str| IncomingStatus {
         wamid: wamid.into(),
         status: "failed".into(),
@@ -394,7 +393,7 @@ async fn a_status_of_an_attempt_that_was_made_again_says_nothing_about_the_new_o
     tell(failed("wamid.first")).await;
     assert_eq!(status_of(pool, row).await, "queued", "Meta told it twice");
     assert_eq!(claimed(pool, id, 1).await, Some(row));
-    outbox::mark_sent(pool, row, "wamid.second").await.unwrap();
+    store::mark_sent(pool, row, "wamid.second").await.unwrap();
     tell(failed("wamid.first")).await;
     assert_eq!(status_of(pool, row).await, "sent");
 }

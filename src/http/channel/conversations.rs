@@ -8,7 +8,7 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::{ChannelState, cursor_id, encode, find_conversation};
+use super::{ChannelState, cursor_id, find_conversation, page};
 use crate::http::common::not_blank;
 use crate::http::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::http::problem::Problem;
@@ -151,11 +151,8 @@ pub(super) async fn list_conversations(
         phone_number_id: query.phone_number_id.as_deref().map(storable),
         reader: query.admin_id.as_deref().map(storable),
     };
-    let mut rows = conversation_list::list(&state.pool, &filter, after, limit + 1).await?;
-    let more = rows.len() as i64 > limit;
-    rows.truncate(limit as usize);
-    let next_cursor =
-        rows.last().filter(|_| more).map(|row| encode(row.last_message_at, row.conversation_id));
+    let rows = conversation_list::list(&state.pool, &filter, after, limit + 1).await?;
+    let (rows, next_cursor) = page(rows, limit, |row| (row.last_message_at, row.conversation_id));
     let items = rows.into_iter().map(ConversationItem::from).collect();
     Ok(HttpResponse::Ok().json(ConversationsPage { items, next_cursor }))
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{ChannelState, cursor_id, encode, window_closed};
+use super::{ChannelState, cursor_id, page, window_closed};
 use crate::http::extract::{ApiPath, ApiQuery};
 use crate::http::problem::Problem;
 use crate::ids::{ConversationId, MessageId};
@@ -72,10 +72,8 @@ pub(super) async fn list_dead_letters(
         before_seq: cursor_id::<i64>(query.cursor.as_deref())?.map(|(_, seq)| seq),
     };
     let limit = query.limit.unwrap_or(50);
-    let mut rows = dead_letters::list(&state.pool, &filter, limit + 1).await?;
-    let more = rows.len() as i64 > limit;
-    rows.truncate(limit as usize);
-    let next_cursor = rows.last().filter(|_| more).map(|row| encode(row.queued_at, row.seq));
+    let rows = dead_letters::list(&state.pool, &filter, limit + 1).await?;
+    let (rows, next_cursor) = page(rows, limit, |row| (row.queued_at, row.seq));
     let items = rows
         .into_iter()
         .map(|row| DeadLetterItem {

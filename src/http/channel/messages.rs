@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{ChannelState, cursor_id, encode, find_conversation, window_closed};
+use super::{ChannelState, cursor_id, find_conversation, page, window_closed};
 use crate::http::extract::{ApiJson, ApiQuery};
 use crate::http::problem::Problem;
 use crate::ids::{ConversationId, MediaId, MessageId};
@@ -288,10 +288,8 @@ pub(super) async fn list_messages(
     let conversation = find_conversation(&state.pool, &query.0.conversation_id).await?;
     let before = cursor_id::<i64>(query.0.cursor.as_deref())?.map(|(_, seq)| seq);
     let limit = query.0.limit.unwrap_or(50);
-    let mut rows = listing::messages(&state.pool, conversation, before, limit + 1).await?;
-    let more = rows.len() as i64 > limit;
-    rows.truncate(limit as usize);
-    let next_cursor = rows.last().filter(|_| more).map(|row| encode(row.sent_at, row.seq));
+    let rows = listing::messages(&state.pool, conversation, before, limit + 1).await?;
+    let (rows, next_cursor) = page(rows, limit, |row| (row.sent_at, row.seq));
     let ids: Vec<MessageId> = rows.iter().map(|row| row.message_id).collect();
     let mut files: HashMap<MessageId, MediaRow> =
         media::of_messages(&state.pool, &ids).await?.into_iter().collect();

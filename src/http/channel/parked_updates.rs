@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::{ChannelState, cursor_id, encode, to_batch};
+use super::{ChannelState, cursor_id, page, to_batch};
 use crate::http::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::http::problem::Problem;
 use crate::store::StoreError;
@@ -84,10 +84,8 @@ pub(super) async fn list_parked_updates(
     let after = cursor_id::<Uuid>(query.0.cursor.as_deref())?.map(|(_, id)| id);
     let limit = query.0.limit.unwrap_or(50);
     let kind = query.0.kind.map(ParkedKind::name);
-    let mut rows = listing::parked_updates(&state.pool, kind, after, limit + 1).await?;
-    let more = rows.len() as i64 > limit;
-    rows.truncate(limit as usize);
-    let next_cursor = rows.last().filter(|_| more).map(|row| encode(row.received_at, row.parked_id));
+    let rows = listing::parked_updates(&state.pool, kind, after, limit + 1).await?;
+    let (rows, next_cursor) = page(rows, limit, |row| (row.received_at, row.parked_id));
     let items = rows
         .into_iter()
         .map(|row| ParkedItem {

@@ -104,7 +104,7 @@ pub(super) struct EndRequest {
     #[garde(length(min = 1, max = 128))]
     #[serde(default)]
     admin_id: Option<String>,
-    /// The last message that the officer saw; without it everything that has arrived counts as seen.
+    /// The last message of this conversation that the officer saw; without it everything that has arrived counts as seen.
     #[garde(skip)]
     #[serde(default)]
     last_seen_message_id: Option<MessageId>,
@@ -118,6 +118,7 @@ pub(super) struct EndRequest {
     (status = 204, description = "the bot has it again"),
     (status = 404, description = "no such conversation", body = Problem, content_type = "application/problem+json"),
     (status = 409, description = "nobody, or another officer, holds it", body = Problem, content_type = "application/problem+json"),
+    (status = 422, description = "a field cannot be accepted: the message that was seen last is not in this conversation", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/takeover/{id}/end")]
 pub(super) async fn end_takeover(
@@ -176,6 +177,9 @@ impl From<TakeoverError> for Problem {
                 .kind("held")
                 .with("holder", holder),
             TakeoverError::NotHeld => Problem::conflict("nobody holds this conversation").kind("not-held"),
+            TakeoverError::UnknownMessage => {
+                Problem::field("last_seen_message_id", "is no message of this conversation")
+            }
             TakeoverError::Store(error) => error.into(),
         }
     }

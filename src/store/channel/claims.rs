@@ -13,6 +13,7 @@ use sqlx::{Connection, PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::outbox;
+use super::statuses::{self, Applied, IncomingStatus};
 use crate::ids::{ConversationId, Epoch, MessageId, PartitionId};
 use crate::store::StoreError;
 
@@ -283,42 +284,62 @@ async fn read_waits(
 }
 
 /// These calls succeeded: our id and Meta's of each. A status that was faster is kept; statuses that came before the
-/// `wamid` was known are applied.
-pub async fn mark_sent(pool: &PgPool, sent: &[(MessageId, String)]) -> Result<(), StoreError> {
+/// `wamid` was known are applied now, in the order in which they came, as if they had come after it. What is owed for a
+/// failure among them is found by the next look into the outbox, or by the sweeper.
+pub async fn mark_sent(pool: &PgPool, sent: &[(MessageId, String)]) -> Result<Applied, StoreError> {
     let ids: Vec<Uuid> = sent.iter().map(|(id, _)| id.0).collect();
     let mut transaction = pool.begin().await?;
     // Before any early status is touched: so does the intake.
     lock(&mut transaction, &ids).await?;
-    sqlx::query!(
-        "WITH sent AS (
-             SELECT DISTINCT ON (message_id) * FROM unnest($1::uuid[], $2::text[], $3::uuid[])
-                 AS s (message_id, wamid, event_id)),
-         early AS (
-             DELETE FROM gc_channel.early_statuses e USING sent
-             WHERE e.wamid = sent.wamid RETURNING e.wamid, e.status, e.errors, e.at),
-         best AS (
-             SELECT DISTINCT ON (wamid) wamid, status, errors, at FROM early
-             ORDER BY wamid, gc_channel.status_rank(status) DESC),
-         m AS (
-             UPDATE gc_channel.messages m
-             SET wamid = coalesce(m.wamid, sent.wamid),
-                 status = CASE WHEN m.status NOT IN ('sending', 'unknown', 'queued') THEN m.status
-                               ELSE coalesce(best.status, 'sent') END,
-                 error = CASE WHEN m.status NOT IN ('sending', 'unknown', 'queued') THEN m.error
-                              WHEN best.status = 'failed' THEN best.errors END,
-                 status_at = coalesce(m.status_at, best.at, now())
-             FROM sent LEFT JOIN best USING (wamid)
-             WHERE m.message_id = sent.message_id
-             RETURNING m.conversation_id, m.message_id, m.wamid, m.status, sent.event_id)
-         INSERT INTO gc_channel.event_outbox (event_id, routing_key, body)
-         SELECT m.event_id, 'whatsapp.message.sent', jsonb_build_object('conversation_id', m.conversation_id,
-                'message_id', m.message_id, 'wamid', m.wamid, 'status', m.status) FROM m",
+    let early = sqlx::query!(
+        r#"WITH sent AS (
+               SELECT DISTINCT ON (message_id) * FROM unnest($1::uuid[], $2::text[], $3::uuid[])
+                   AS s (message_id, wamid, event_id)),
+           early AS (
+               DELETE FROM gc_channel.early_statuses e USING sent
+               WHERE e.wamid = sent.wamid
+               RETURNING sent.message_id, e.wamid, e.status, e.at, e.errors, e.owed, e.pricing, e.wa_conversation,
+                   e.received_at),
+           m AS (
+               UPDATE gc_channel.messages m
+               SET wamid = coalesce(m.wamid, sent.wamid),
+                   status = CASE WHEN m.status IN ('sending', 'unknown', 'queued') THEN 'sent' ELSE m.status END,
+                   error = CASE WHEN m.status IN ('sending', 'unknown', 'queued') THEN NULL ELSE m.error END,
+                   status_at = coalesce(m.status_at, now())
+               FROM sent WHERE m.message_id = sent.message_id
+               RETURNING m.conversation_id, m.message_id, m.wamid, m.status, sent.event_id),
+           events AS (
+               INSERT INTO gc_channel.event_outbox (event_id, routing_key, body)
+               SELECT m.event_id, 'whatsapp.message.sent', jsonb_build_object('conversation_id', m.conversation_id,
+                      'message_id', m.message_id, 'wamid', m.wamid, 'status', m.status) FROM m)
+           SELECT message_id AS "message_id!", wamid, status, at, errors, owed, pricing, wa_conversation FROM early
+           ORDER BY received_at, at, gc_channel.status_rank(status)"#,
         &ids,
         &sent.iter().map(|(_, wamid)| wamid.clone()).collect::<Vec<_>>(),
         &sent.iter().map(|_| Uuid::now_v7()).collect::<Vec<_>>()
     )
-    .execute(&mut *transaction)
+    .fetch_all(&mut *transaction)
     .await?;
+    let early: Vec<IncomingStatus> = early
+        .into_iter()
+        .map(|row| {
+            let owed = row.owed.map(|owed| owed.parse()).transpose();
+            Ok(IncomingStatus {
+                wamid: row.wamid,
+                status: row.status,
+                at: row.at.into(),
+                our_id: Some(row.message_id),
+                errors: row.errors,
+                owed: owed.map_err(|_| StoreError::Corrupt("aftermath of an early status".into()))?,
+                pricing: row.pricing,
+                wa_conversation: row.wa_conversation,
+            })
+        })
+        .collect::<Result<_, StoreError>>()?;
+    let applied = match early.is_empty() {
+        true => Applied::default(),
+        false => statuses::apply(&mut transaction, &early).await?,
+    };
     transaction.commit().await?;
-    Ok(())
+    Ok(applied)
 }

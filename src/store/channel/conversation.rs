@@ -9,8 +9,8 @@ use serde_json::Value;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::loading::{self, Look};
-use super::turns::{self, EventColumns, OutboundColumns};
+use super::loading;
+use super::turns::{EventColumns, OutboundColumns};
 use crate::ids::{CallId, ConversationId, Epoch, MessageId, PartitionId, PersonId, Version};
 use crate::store::StoreError;
 
@@ -162,26 +162,6 @@ pub enum Load {
     Fenced,
     /// There is no such conversation (or it was merged into another).
     Missing,
-}
-
-/// Takes ownership at `epoch` and reads everything that is open.
-pub async fn load(pool: &PgPool, id: ConversationId, epoch: Epoch) -> Result<Load, StoreError> {
-    look_at(pool, Look { conversation_id: id, epoch, takes_ownership: true }).await
-}
-
-/// Reads again without taking ownership.
-pub async fn read(pool: &PgPool, id: ConversationId, epoch: Epoch) -> Result<Load, StoreError> {
-    look_at(pool, Look { conversation_id: id, epoch, takes_ownership: false }).await
-}
-
-async fn look_at(pool: &PgPool, look: Look) -> Result<Load, StoreError> {
-    Ok(loading::look(pool, &[look]).await?.pop().unwrap_or(Load::Missing))
-}
-
-/// Commits a turn in one statement: state, processed rows, messages, calls and events, or nothing at all.
-pub async fn commit_turn(pool: &PgPool, commit: &TurnCommit) -> Result<Committed, StoreError> {
-    let written = turns::commit(pool, std::slice::from_ref(commit)).await?;
-    Ok(written.first().copied().unwrap_or(Committed::Stale))
 }
 
 /// Commits the answer of a call, all or nothing. A takeover in between does not undo what the other service did:

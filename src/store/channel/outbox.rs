@@ -13,15 +13,8 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::aftermath::{self, Aftermath};
-use super::claims;
-pub use super::claims::{Claim, Claimed};
 use crate::ids::{ConversationId, Epoch, MessageId, PartitionId};
 use crate::store::StoreError;
-
-/// [`claims::claim`] for one conversation.
-pub async fn claim(pool: &PgPool, id: ConversationId, epoch: Epoch) -> Result<Claim, StoreError> {
-    Ok(claims::claim(pool, &[(id, epoch)]).await?.pop().unwrap_or(Claim::Empty))
-}
 
 /// For an actor that has just started: rows that are still claimed were claimed by one that is gone (an earlier owner,
 /// or this node's actor before a panic). Their outcome is unknown; their wait counts from the claim.
@@ -47,11 +40,6 @@ pub async fn abandon_claims(
     .execute(connection)
     .await?;
     Ok(())
-}
-
-/// [`claims::mark_sent`] for one message.
-pub async fn mark_sent(pool: &PgPool, id: MessageId, wamid: &str) -> Result<(), StoreError> {
-    claims::mark_sent(pool, &[(id, wamid.to_owned())]).await
 }
 
 /// The call is known to have failed and may be made again after `delay`. A takeover in between cancels a bot's row.

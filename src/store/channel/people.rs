@@ -292,12 +292,23 @@ pub async fn link(
 
 /// Erases everything of the person and of those merged into them, in one transaction; false when there was nothing.
 ///
-/// The files of its messages go with them (see the migration of `media`); the sweeper empties their keys.
-/// An actor that still has the conversation in memory finds it gone at its next commit and stops.
+/// The files of its messages go with them (see the migration of `media`); the sweeper empties their keys. So does what
+/// was put aside and names them, also where it names others beside them: it may not stay.
+/// An actor that still has the conversation in memory finds it gone at its next commit and stops. A webhook that is
+/// being filed comes before, and is erased too, or after, and is from somebody new.
 pub async fn erase(pool: &PgPool, person: PersonId) -> Result<bool, StoreError> {
     let Some((root, merged)) = family(pool, person).await? else { return Ok(false) };
     let everybody: Vec<Uuid> = merged.into_iter().chain([root.0]).collect();
     let mut transaction = pool.begin().await?;
+    // Profiles before conversations, as the intake and merges do. Whoever makes a conversation of theirs holds the
+    // profile until it is there.
+    sqlx::query!(
+        "SELECT FROM gc_channel.user_profiles WHERE person_id = ANY($1) ORDER BY person_id FOR UPDATE",
+        &everybody
+    )
+    .execute(&mut *transaction)
+    .await?;
+    forget_parked(&mut transaction, &everybody).await?;
     let conversations: Vec<uuid::Uuid> = sqlx::query_scalar!(
         "SELECT conversation_id FROM gc_channel.conversations WHERE person_id = ANY($1)
          ORDER BY conversation_id FOR UPDATE",
@@ -331,4 +342,25 @@ pub async fn erase(pool: &PgPool, person: PersonId) -> Result<bool, StoreError> 
     }
     transaction.commit().await?;
     Ok(erased > 0)
+}
+
+/// What was put aside and names one of them, by number or user id, in its bytes or in the contacts beside it. A name is a
+/// whole value there: a string, with or without the plus of a number, or a JSON number. The bytes need not be text.
+async fn forget_parked(connection: &mut PgConnection, people: &[Uuid]) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"WITH named (value) AS (
+               SELECT value FROM gc_channel.identities WHERE person_id = ANY($1)
+               UNION SELECT unnest(ARRAY[phone, bsuid, parent_bsuid]) FROM gc_channel.user_profiles
+               WHERE person_id = ANY($1)),
+           pattern AS (
+               SELECT '(:\s*|"\+?)(' || string_agg(regexp_replace(value, '[^[:alnum:]]', '\\\&', 'g'), '|')
+                      || ')("|\s*[],}])' AS named
+               FROM named WHERE value <> '')
+           DELETE FROM gc_channel.parked_updates u USING pattern
+           WHERE encode(u.raw, 'escape') ~ pattern.named OR u.contacts::text ~ pattern.named"#,
+        people
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }

@@ -32,8 +32,8 @@ pub struct IncomingStatus {
 }
 
 /// What statuses told.
-#[derive(Debug, Default)]
-pub(super) struct Applied {
+#[derive(Clone, Debug, Default)]
+pub struct Applied {
     /// Conversations with something to do now.
     pub wake: BTreeSet<(PartitionId, ConversationId)>,
     /// What messages cost that were not priced before.
@@ -235,6 +235,7 @@ async fn write_status_events(connection: &mut PgConnection, ids: &[Uuid]) -> Res
     Ok(())
 }
 
+/// Kept until the send is recorded, which then applies them: see [`claims::mark_sent`](super::claims::mark_sent).
 async fn keep_early(
     connection: &mut PgConnection,
     early: &BTreeMap<(&str, &str), &IncomingStatus>,
@@ -244,12 +245,17 @@ async fn keep_early(
     }
     let times: Vec<_> = early.values().map(|status| status.at.to_sqlx()).collect();
     sqlx::query!(
-        "INSERT INTO gc_channel.early_statuses (wamid, status, at, errors)
-         SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::jsonb[]) ON CONFLICT DO NOTHING",
+        "INSERT INTO gc_channel.early_statuses (wamid, status, at, errors, owed, pricing, wa_conversation)
+         SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::jsonb[], $5::text[], $6::jsonb[], $7::jsonb[])
+         ON CONFLICT DO NOTHING",
         &early.keys().map(|(wamid, _)| (*wamid).to_owned()).collect::<Vec<_>>(),
         &early.keys().map(|(_, status)| (*status).to_owned()).collect::<Vec<_>>(),
         &times as &[crate::store::Timestamptz],
-        &early.values().map(|status| status.errors.clone()).collect::<Vec<_>>() as &[Option<Value>]
+        &early.values().map(|status| status.errors.clone()).collect::<Vec<_>>() as &[Option<Value>],
+        &early.values().map(|status| status.owed.map(|owed| owed.to_string())).collect::<Vec<_>>()
+            as &[Option<String>],
+        &early.values().map(|status| status.pricing.clone()).collect::<Vec<_>>() as &[Option<Value>],
+        &early.values().map(|status| status.wa_conversation.clone()).collect::<Vec<_>>() as &[Option<Value>]
     )
     .execute(connection)
     .await?;

@@ -36,6 +36,8 @@ pub enum TakeoverError {
     HeldBy { holder: String },
     #[error("nobody holds the conversation")]
     NotHeld,
+    #[error("the message that was seen last is not in this conversation")]
+    UnknownMessage,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -218,7 +220,8 @@ pub async fn in_flight(pool: &PgPool, id: ConversationId) -> Result<Vec<MessageI
 /// now) is marked as processed, so the bot does not answer it again.
 ///
 /// # Errors
-/// [`TakeoverError::NotHeld`]; [`TakeoverError::HeldBy`] when `admin_id` is given and another officer holds it.
+/// [`TakeoverError::NotHeld`]; [`TakeoverError::HeldBy`] when `admin_id` is given and another officer holds it;
+/// [`TakeoverError::UnknownMessage`] when `last_seen` is no message of this conversation. Nothing is changed then.
 pub async fn end(
     pool: &PgPool,
     id: ConversationId,
@@ -231,19 +234,39 @@ pub async fn end(
     if admin_id.is_some_and(|admin| admin != holder) {
         return Err(TakeoverError::HeldBy { holder });
     }
+    let seen_until = match last_seen {
+        Some(message) => Some(seq_of(&mut transaction, id, message).await?),
+        None => None,
+    };
     sqlx::query!(
         "UPDATE gc_channel.messages SET processed_at = now()
          WHERE partition = $2 AND conversation_id = $1 AND direction = 'in' AND processed_at IS NULL
-           AND ($3::uuid IS NULL OR seq <= (SELECT seq FROM gc_channel.messages WHERE message_id = $3))",
+           AND ($3::bigint IS NULL OR seq <= $3)",
         id.0,
         PartitionId::of(id).as_i16(),
-        last_seen.map(|message| message.0)
+        seen_until
     )
     .execute(&mut *transaction)
     .await?;
     give_back(&mut transaction, id, &holder, reason).await?;
     transaction.commit().await?;
     Ok(())
+}
+
+/// Where in the conversation a message of it stands.
+async fn seq_of(
+    connection: &mut PgConnection,
+    id: ConversationId,
+    message: MessageId,
+) -> Result<i64, TakeoverError> {
+    sqlx::query_scalar!(
+        "SELECT seq FROM gc_channel.messages WHERE message_id = $1 AND conversation_id = $2",
+        message.0,
+        id.0
+    )
+    .fetch_optional(connection)
+    .await?
+    .ok_or(TakeoverError::UnknownMessage)
 }
 
 /// Under the conversation's lock: the bot has it again, and the session is over.

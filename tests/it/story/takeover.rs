@@ -150,6 +150,7 @@ async fn a_takeover_whose_officer_went_away_goes_back_to_the_bot_with_a_notice()
     let replies = office.replies("sepi", 4).await;
     assert!(replies[2].text.contains("kembali dilayani asisten otomatis"), "{replies:?}");
     assert!(replies[3].text.contains("LAP-"), "what the officer did not see is answered: {replies:?}");
+    assert!(!replies[3].text.contains("kembali dilayani"), "it is said once: {replies:?}");
     let status = office.get("channel", &format!("/internal/takeover/{id}/status")).await;
     assert_eq!((&status["mode"], &status["admin_id"]), (&json!("bot"), &Value::Null));
     assert_eq!(

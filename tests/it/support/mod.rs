@@ -4,6 +4,7 @@
 //! - [`private_server`]: a PostgreSQL of one test's own, to be killed
 //! - [`service`]: a service on a free port, and a client for it
 //! - [`office`], [`node_process`], [`checker`]: a node as a process of its own with Meta beside it, and the judge of both
+//! - [`store`]: the statements of the channel, for one conversation
 //! - [`dashboard`], [`other_services`]: a dashboard, and stand-ins for the services it calls
 
 pub mod checker;
@@ -14,3 +15,4 @@ pub mod office;
 pub mod other_services;
 pub mod private_server;
 pub mod service;
+pub mod store;

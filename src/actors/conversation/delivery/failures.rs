@@ -7,8 +7,8 @@ use crate::actors::sender::numbers::Reason;
 use crate::ids::Epoch;
 use crate::store::StoreError;
 use crate::store::channel::aftermath::{self, Outcome};
+use crate::store::channel::claims::Claimed;
 use crate::store::channel::conversation::Conversation;
-use crate::store::channel::outbox::Claimed;
 use crate::whatsapp::errors::{ErrorClass, WINDOW_CLOSED};
 
 /// Does what is owed for failed messages, before anything else leaves.

@@ -10,9 +10,9 @@ use crate::actors::sender::media::MediaError;
 use crate::actors::sender::settle::{Settled, settle};
 use crate::actors::sender::{Patience, Upload};
 use crate::store::StoreError;
+use crate::store::channel::claims::Claimed;
 use crate::store::channel::conversation::Conversation;
 use crate::store::channel::media_uploads;
-use crate::store::channel::outbox::Claimed;
 use crate::whatsapp::errors::{CallError, ErrorClass};
 use crate::whatsapp::outgoing::Recipient;
 
