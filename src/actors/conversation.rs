@@ -66,8 +66,8 @@ enum Activity {
     Resting,
     /// Reading the store.
     Looking,
-    /// A turn is being thought about (and the store may be read beside it).
-    Thinking(Thinking),
+    /// A turn is being thought about (and the store may be read beside it). Boxed: of many conversations few think.
+    Thinking(Box<Thinking>),
     /// A commit or a call is under way; it is never cancelled.
     Committing,
 }

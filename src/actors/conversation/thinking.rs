@@ -81,7 +81,7 @@ impl ConversationActor {
                 Err(failed) => actor.turn_failed(thinking.batch, &failed, context),
             }
         }));
-        self.begin(Activity::Thinking(Thinking { handle, batch, restarts }));
+        self.begin(Activity::Thinking(Box::new(Thinking { handle, batch, restarts })));
     }
 
     /// Gives up the thinking; nothing has been written.
