@@ -253,7 +253,11 @@ async fn claim(
     if matches!(error, StoreError::Unavailable(_)) {
         // It may have been committed all the same. Nobody was told, so no call was made: the rows go back before
         // anything else is claimed, or they would wait for a status that never comes.
-        (|| claims::give_back_unanswered(pool, owners)).retry(retry::until_it_works()).await?;
+        // Only an outage is waited for; anything else must not hold up everybody's claims, and a minute later the rows go on.
+        (|| claims::give_back_unanswered(pool, owners))
+            .retry(retry::until_it_works())
+            .when(|error| matches!(error, StoreError::Unavailable(_)))
+            .await?;
     }
     Err(error)
 }
