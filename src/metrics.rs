@@ -9,6 +9,7 @@ use prometheus::{
 use serde_json::Value;
 use strum::IntoEnumIterator;
 
+use crate::bus::calls::WorkQueue;
 use crate::bus::events::ROUTING_KEYS;
 use crate::store::outboxes::Outbox;
 use crate::whatsapp::errors::ErrorClass;
@@ -107,6 +108,12 @@ pub struct Metrics {
     pub events_refused: IntCounterVec,
     /// Seconds that the first event of an outbox has waited to be published (`outbox`), on all nodes.
     pub events_oldest_pending_seconds: GaugeVec,
+    /// Messages that no queue wanted and the broker gave back (`kind`: event, call, hint).
+    pub bus_returned: IntCounterVec,
+    /// Messages that could never be dealt with (`queue`).
+    pub bus_dead_lettered: IntCounterVec,
+    /// Hints to other nodes (`outcome`: sent, dropped).
+    pub bus_hints: IntCounterVec,
     /// Partitions owned by this node.
     pub partitions_owned: IntGaugeVec,
 }
@@ -171,6 +178,13 @@ impl Metrics {
                 "Batches of events that a subscriber did not take",
                 &["outbox"],
             )?,
+            bus_returned: counters("bus_returned_total", "Messages that no queue wanted", &["kind"])?,
+            bus_dead_lettered: counters(
+                "bus_dead_lettered_total",
+                "Messages that could never be dealt with",
+                &["queue"],
+            )?,
+            bus_hints: counters("bus_hints_total", "Hints to other nodes", &["outcome"])?,
             events_oldest_pending_seconds,
             sends_ambiguous: single("sends_ambiguous_total", "Sends whose outcome was not known")?,
             sends_ambiguous_ended: counters(
@@ -280,6 +294,16 @@ impl Metrics {
         }
         for state in ["closed", "open", "half_open"] {
             self.numbers.with_label_values(&[state]);
+        }
+        for kind in ["event", "call", "hint"] {
+            self.bus_returned.with_label_values(&[kind]);
+        }
+        for queue in WorkQueue::iter() {
+            let queue: &str = queue.into();
+            self.bus_dead_lettered.with_label_values(&[queue]);
+        }
+        for outcome in ["sent", "dropped"] {
+            self.bus_hints.with_label_values(&[outcome]);
         }
         for outbox in Outbox::iter() {
             self.events_refused.with_label_values(&[outbox.service()]);

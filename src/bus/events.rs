@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::topics::TopicPattern;
 
 /// Time for one subscriber to take what it is handed at once.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The routing keys that services publish (DESIGN §5).
 pub const ROUTING_KEYS: [&str; 11] = [
@@ -58,6 +58,12 @@ pub enum NotTaken {
     /// A subscriber did not answer in time.
     #[error("the subscriber {subscriber} did not take events in time")]
     Late { subscriber: &'static str },
+    /// The broker did not confirm that it keeps them.
+    #[error("the broker did not confirm events")]
+    NotConfirmed {
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
 }
 
 /// Where events are handed over.

@@ -10,6 +10,11 @@ impl TopicPattern {
         TopicPattern(pattern)
     }
 
+    /// As a broker is told of it.
+    pub fn as_str(&self) -> &'static str {
+        self.0
+    }
+
     /// Whether an event with this routing key is wanted.
     pub fn matches(&self, routing_key: &str) -> bool {
         let pattern: Vec<&str> = self.0.split('.').collect();

@@ -1,6 +1,7 @@
 //! Integration tests: against a real PostgreSQL and over real HTTP. One binary, so that it is linked once.
 //!
-//! `TEST_DATABASE_URL` names a server where databases may be created, as `postgres://user:password@host:port/postgres`.
+//! `TEST_DATABASE_URL` names a server where databases may be created, as `postgres://user:password@host:port/postgres`. The tests of the bus
+//! want a broker as well: `TEST_BROKER_URL`, and `TEST_BROKER_MANAGEMENT_URL` for its management plugin.
 
 #![expect(
     clippy::expect_used,
@@ -11,6 +12,7 @@
 )]
 
 mod ai;
+mod bus;
 mod case;
 mod case_actor;
 mod case_http;

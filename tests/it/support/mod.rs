@@ -1,12 +1,14 @@
 //! What the tests stand on.
 //!
 //! - [`database`]: a fresh, migrated database a test
+//! - [`broker`]: a fresh virtual host of the test broker a test
 //! - [`private_server`]: a PostgreSQL of one test's own, to be killed
 //! - [`service`]: a service on a free port, and a client for it
 //! - [`office`], [`node_process`], [`checker`]: a node as a process of its own with Meta beside it, and the judge of both
 //! - [`store`]: the statements of the channel, for one conversation
 //! - [`dashboard`], [`other_services`]: a dashboard, and stand-ins for the services it calls
 
+pub mod broker;
 pub mod checker;
 pub mod dashboard;
 pub mod database;

@@ -1,0 +1,113 @@
+//! A fresh virtual host of the test broker for every test, with the broker's management interface to look and to break.
+
+use reqwest::{Method, Url};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// A virtual host of one test; deleted with everything in it at the end.
+pub struct TestBroker {
+    host: String,
+}
+
+impl TestBroker {
+    pub async fn create() -> Self {
+        let host = format!("test-{}", Uuid::now_v7().simple());
+        request(Method::PUT, &format!("vhosts/{host}"), json!({})).await;
+        let all = json!({ "configure": ".*", "write": ".*", "read": ".*" });
+        request(Method::PUT, &format!("permissions/{host}/{}", management().username()), all).await;
+        TestBroker { host }
+    }
+
+    /// For a bus.
+    pub fn url(&self) -> SecretString {
+        let mut url = Url::parse(&variable("TEST_BROKER_URL")).expect("a broker URL");
+        url.set_path(&self.host);
+        url.as_str().into()
+    }
+
+    /// Has a queue of its own get a copy of what is published.
+    pub async fn listen(&self, queue: &str, exchange: &str, key: &str) {
+        let host = &self.host;
+        request(Method::PUT, &format!("queues/{host}/{queue}"), json!({ "durable": true })).await;
+        let path = format!("bindings/{host}/e/{exchange}/q/{queue}");
+        request(Method::POST, &path, json!({ "routing_key": key })).await;
+    }
+
+    /// Publishes whatever it is.
+    pub async fn publish(&self, exchange: &str, key: &str, properties: Value, payload: &str) {
+        let message = json!({
+            "properties": properties, "routing_key": key, "payload": payload, "payload_encoding": "string",
+        });
+        let path = format!("exchanges/{}/{exchange}/publish", self.host);
+        let answer = request(Method::POST, &path, message).await;
+        assert_eq!(answer["routed"], true);
+    }
+
+    /// What is in a queue; it stays there.
+    pub async fn messages(&self, queue: &str) -> Vec<Value> {
+        let ask = json!({ "count": 100, "ackmode": "ack_requeue_true", "encoding": "auto" });
+        let answer = request(Method::POST, &format!("queues/{}/{queue}/get", self.host), ask).await;
+        answer.as_array().expect("a list of messages").clone()
+    }
+
+    /// A queue as the broker describes it.
+    pub async fn queue(&self, queue: &str) -> Value {
+        request(Method::GET, &format!("queues/{}/{queue}", self.host), Value::Null).await
+    }
+
+    /// Cuts every connection; how many there were.
+    pub async fn cut(&self) -> usize {
+        let path = format!("vhosts/{}/connections", self.host);
+        let connections = request(Method::GET, &path, Value::Null).await;
+        let connections = connections.as_array().expect("a list of connections").clone();
+        for connection in &connections {
+            let mut url = management();
+            url.path_segments_mut().expect("a base").extend([
+                "api",
+                "connections",
+                connection["name"].as_str().expect("a name"),
+            ]);
+            // One that is gone already is as good.
+            send(Method::DELETE, url, Value::Null).await;
+        }
+        connections.len()
+    }
+}
+
+impl Drop for TestBroker {
+    fn drop(&mut self) {
+        let path = format!("vhosts/{}", self.host);
+        let deleted = std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(request(Method::DELETE, &path, Value::Null));
+        })
+        .join();
+        if !std::thread::panicking() {
+            deleted.expect("the test's virtual host is deleted");
+        }
+    }
+}
+
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set; scripts/with-broker COMMAND sets it"))
+}
+
+fn management() -> Url {
+    Url::parse(&variable("TEST_BROKER_MANAGEMENT_URL")).expect("the management's URL")
+}
+
+async fn request(method: Method, path: &str, body: Value) -> Value {
+    let url = management().join(&format!("/api/{path}")).expect("a path");
+    let (status, text) = send(method, url, body).await;
+    assert!(status.is_success(), "{path}: {status} {text}");
+    if text.is_empty() { Value::Null } else { serde_json::from_str(&text).expect("JSON") }
+}
+
+async fn send(method: Method, url: Url, body: Value) -> (reqwest::StatusCode, String) {
+    let client = govconnect::http_client::builder(std::time::Duration::from_secs(30)).build().unwrap();
+    let answer = client.request(method, url).json(&body).send().await.expect("the management answers");
+    let status = answer.status();
+    (status, answer.text().await.expect("a body"))
+}
