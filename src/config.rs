@@ -271,12 +271,6 @@ fn validate(config: &Config) -> Result<Vec<String>, ConfigError> {
     if config.office.name.trim().is_empty() {
         return Err(refuse("office.name", "must not be empty: the bot introduces itself with it"));
     }
-    if !is_unset(&config.broker.url) {
-        return Err(refuse(
-            "broker.url",
-            "this version runs a single node with an in-process bus; leave it empty and run all roles here",
-        ));
-    }
     if config.roles.len() < 5 {
         return Err(refuse("roles", "without broker.url one node must run all five roles"));
     }
@@ -407,7 +401,6 @@ mod tests {
             (vec![("GOVCONNECT_OFFICE__TIME_ZONE", "Asia/Bandung")], "office.time_zone"),
             (vec![("GOVCONNECT_OFFICE__HOURS__MONDAY", "8-12")], "office.hours.monday"),
             (vec![("GOVCONNECT_OFFICE__HOLIDAYS", "25 Desember")], "office.holidays"),
-            (vec![("GOVCONNECT_BROKER__URL", "amqp://localhost")], "broker.url"),
             (vec![("GOVCONNECT_ENVIRONMENT", "production")], "whatsapp.app_secret"),
             (vec![("GOVCONNECT_CHANNEL__BIND", "nowhere")], "channel.bind"),
             (vec![("GOVCONNECT_WHATSAPP__SEND_TRIES", "0")], "whatsapp.send_tries"),

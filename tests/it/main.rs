@@ -23,6 +23,7 @@ mod channel_people;
 mod channel_seams;
 mod channel_store;
 mod channel_takeover;
+mod cluster;
 mod conversation_list;
 mod dashboard;
 mod embedded;
