@@ -21,6 +21,7 @@ use actix::Addr;
 use actix_rt::ArbiterHandle;
 use anyhow::Context as _;
 use futures::future::join_all;
+use secrecy::ExposeSecret;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -155,9 +156,10 @@ impl Node {
         let metrics = Metrics::new().context("metrics")?;
         let pool = database.pool.clone();
 
-        let first_password = admin_command::ensure_first_admin(&pool, &clock, &secrets.get("admin_password"))
-            .await
-            .context("the first account could not be made")?;
+        let first_password =
+            admin_command::ensure_first_admin(&pool, &clock, &config.dashboard.first_password)
+                .await
+                .context("the first account could not be made")?;
         load_office(config, &pool, &clock).await.context("the office could not be set up")?;
         let simulator = start_simulator(config, &clock).await?;
         let reserved = database.reserved.clone();
@@ -219,7 +221,6 @@ impl Node {
         let draining = Arc::new(AtomicBool::new(false));
         let parts = services::Parts {
             config,
-            secrets,
             clock: &clock,
             metrics: &metrics,
             pool: &pool,
@@ -237,7 +238,11 @@ impl Node {
         if let (Some(simulator), Some(channel)) = (&simulator, addresses.get("channel")) {
             simulator.set_webhook_url(Some(format!("http://{channel}/webhook/whatsapp")));
         }
-        banner::print(config, &addresses, first_password.then(|| secrets.get("admin_password")).as_ref());
+        // One that the operator chose is not told to the log.
+        let generated = Some(secrets.get("admin_password")).filter(|it| {
+            first_password && it.expose_secret() == config.dashboard.first_password.expose_secret()
+        });
+        banner::print(config, &addresses, generated.as_ref());
         Ok(Node {
             id,
             pool,
