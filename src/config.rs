@@ -1,10 +1,12 @@
 //! Every setting, typed and validated. Nothing else reads the environment or `config.toml`.
 //!
 //! The defaults are the repository's own `config.toml`, compiled in, so that file can never tell a lie about them.
-//! [`load`] layers: defaults → a config file → `GOVCONNECT_SECTION__KEY` → flags; unknown keys and impossible
-//! combinations are refused, naming the key. Secrets that are missing in development are made by [`secrets`].
+//! [`load`] layers: defaults → a config file → `GOVCONNECT_SECTION__KEY` (or the file that `…_FILE` names) → flags;
+//! unknown keys and impossible combinations are refused, naming the key. Secrets that nobody gave are made by [`secrets`],
+//! unless other nodes must have the same ([`nodes`]).
 
 mod media;
+mod nodes;
 mod office;
 mod report;
 pub mod secrets;
@@ -18,7 +20,10 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use crate::passwords;
+
 pub use media::{Media, MediaStore};
+pub use nodes::Services;
 pub use office::{Hours, Office};
 pub use report::report;
 pub use sources::{ConfigError, Overrides, Sources};
@@ -67,6 +72,7 @@ pub struct Config {
     pub database: Database,
     pub broker: Broker,
     pub internal: Internal,
+    pub services: Services,
     pub channel: Listener,
     pub ai: Ai,
     pub case: Listener,
@@ -164,6 +170,8 @@ pub struct Embedding {
 pub struct Dashboard {
     pub bind: SocketAddr,
     pub session_hours: u64,
+    pub session_key: SecretString,
+    pub first_password: SecretString,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -258,6 +266,22 @@ fn refuse_zero(values: &[(&str, u64)]) -> Result<(), ConfigError> {
     }
 }
 
+/// Shortest key that sessions may be signed with: as long as the hash that signs (RFC 7518 §3.2).
+const SHORTEST_SESSION_KEY: usize = 32;
+
+/// Secrets that could be guessed, whoever chose them.
+fn refuse_short_secrets(config: &Config) -> Result<(), ConfigError> {
+    for (key, secret, shortest) in [
+        ("dashboard.session_key", &config.dashboard.session_key, SHORTEST_SESSION_KEY),
+        ("dashboard.first_password", &config.dashboard.first_password, passwords::SHORTEST),
+    ] {
+        if !is_unset(secret) && secret.expose_secret().chars().count() < shortest {
+            return Err(refuse(key, format!("must have at least {shortest} characters")));
+        }
+    }
+    Ok(())
+}
+
 /// Refuses what cannot work; returns what works but deserves a warning.
 fn validate(config: &Config) -> Result<Vec<String>, ConfigError> {
     let mut warnings = Vec::new();
@@ -271,9 +295,8 @@ fn validate(config: &Config) -> Result<Vec<String>, ConfigError> {
     if config.office.name.trim().is_empty() {
         return Err(refuse("office.name", "must not be empty: the bot introduces itself with it"));
     }
-    if config.roles.len() < 5 {
-        return Err(refuse("roles", "without broker.url one node must run all five roles"));
-    }
+    nodes::validate(config)?;
+    refuse_short_secrets(config)?;
     if config.ai.provider != AiProvider::Builtin {
         return Err(refuse("ai.provider", "this version has only the builtin provider"));
     }
@@ -329,7 +352,9 @@ fn validate_production(config: &Config, warnings: &mut Vec<String>) -> Result<()
     if config.simulator.enabled {
         return Err(refuse("simulator.enabled", "the simulator is refused when environment is production"));
     }
-    config.whatsapp.validate_production(warnings)?;
+    if config.has(Role::Channel) {
+        config.whatsapp.validate_production(warnings)?;
+    }
     if config.internal.api_keys.is_empty() {
         warnings.push("internal.api_keys is empty: one is generated into data_dir".into());
     }

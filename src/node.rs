@@ -169,9 +169,10 @@ impl Node {
         let pool = database.pool.clone();
         let reserved = database.reserved.clone();
 
-        let first_password = admin_command::ensure_first_admin(&pool, &clock, &secrets.get("admin_password"))
-            .await
-            .context("the first account could not be made")?;
+        let first_password =
+            admin_command::ensure_first_admin(&pool, &clock, &config.dashboard.first_password)
+                .await
+                .context("the first account could not be made")?;
         load_office(config, &pool, &clock).await.context("the office could not be set up")?;
         let simulator = start_simulator(config, &clock).await?;
 
@@ -236,7 +237,6 @@ impl Node {
         let draining = Arc::new(AtomicBool::new(false));
         let parts = services::Parts {
             config,
-            secrets,
             clock: &clock,
             metrics: &metrics,
             pool: &pool,
@@ -251,7 +251,11 @@ impl Node {
         if let (Some(simulator), Some(channel)) = (&simulator, addresses.get("channel")) {
             simulator.set_webhook_url(Some(format!("http://{channel}/webhook/whatsapp")));
         }
-        banner::print(config, &addresses, first_password.then(|| secrets.get("admin_password")).as_ref());
+        // One that the operator chose is not told to the log.
+        let generated = Some(secrets.get("admin_password")).filter(|it| {
+            first_password && it.expose_secret() == config.dashboard.first_password.expose_secret()
+        });
+        banner::print(config, &addresses, generated.as_ref());
         Ok(Node {
             listeners,
             channel,

@@ -9,6 +9,7 @@ use super::{ConfigError, is_unset, refuse, refuse_zero};
 #[serde(deny_unknown_fields)]
 pub struct Media {
     pub store: MediaStore,
+    pub shared: bool,
     pub bucket: String,
     pub endpoint: String,
     pub region: String,

@@ -5,7 +5,7 @@ use figment::value::Value;
 use super::Sources;
 
 /// Keys whose values are never printed.
-const SECRET_ENDINGS: [&str; 8] = [
+const SECRET_ENDINGS: [&str; 9] = [
     "app_secret",
     "verify_token",
     "access_token",
@@ -14,6 +14,7 @@ const SECRET_ENDINGS: [&str; 8] = [
     "password",
     "access_key_id",
     "secret_access_key",
+    "session_key",
 ];
 
 /// One line a setting: `key = value    (origin)`.

@@ -75,6 +75,8 @@ impl Config {
             (&mut self.whatsapp.app_secret, "app_secret"),
             (&mut self.whatsapp.verify_token, "verify_token"),
             (&mut self.whatsapp.access_token, "access_token"),
+            (&mut self.dashboard.session_key, "session_key"),
+            (&mut self.dashboard.first_password, "admin_password"),
         ] {
             if is_unset(secret) {
                 *secret = secrets.get(name);

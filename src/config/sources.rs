@@ -13,6 +13,8 @@ use super::Config;
 const DEFAULTS: &str = include_str!("../../config.toml");
 /// What an environment variable must begin with to be a setting.
 const PREFIX: &str = "GOVCONNECT_";
+/// What it ends with when its value is in a file.
+const FILE_ENDING: &str = "_FILE";
 
 /// Why the settings were refused.
 #[derive(Debug, thiserror::Error)]
@@ -94,11 +96,8 @@ impl Sources {
             }
             figment = figment.merge(Toml::file_exact(&path));
         }
-        let from_environment = overrides.environment.iter().filter_map(|(name, text)| {
-            let key = name.strip_prefix(PREFIX)?.to_lowercase().replace("__", ".");
-            Some((key, text.clone(), name.clone()))
-        });
-        for (key, text, source_name) in from_environment.chain(overrides.flags.iter().cloned()) {
+        let from_environment = from_environment(&overrides.environment, &known)?;
+        for (key, text, source_name) in from_environment.into_iter().chain(overrides.flags.iter().cloned()) {
             let Some(default) = known.get(&key) else {
                 return Err(ConfigError::Unknown { key, source_name });
             };
@@ -137,6 +136,49 @@ impl Sources {
             })
             .collect()
     }
+}
+
+/// What the environment sets: key, text, and where the text is from. A variable whose name ends in `_FILE` names a file that
+/// holds the value of the variable without that ending, as containers are handed secrets.
+fn from_environment(
+    environment: &BTreeMap<String, String>,
+    known: &BTreeMap<String, Value>,
+) -> Result<Vec<(String, String, String)>, ConfigError> {
+    let mut settings = Vec::new();
+    for (name, text) in environment {
+        let Some(key) = key_of(name) else { continue };
+        let of_value = name.strip_suffix(FILE_ENDING).filter(|_| !known.contains_key(&key));
+        match of_value.and_then(|of_value| Some((of_value, key_of(of_value)?))) {
+            Some((of_value, key)) if known.contains_key(&key) => {
+                let refused = |why: String| ConfigError::Invalid { key: key.clone(), why };
+                if environment.contains_key(of_value) {
+                    return Err(refused(format!("given twice, by {of_value} and by {name}")));
+                }
+                let value = std::fs::read_to_string(text)
+                    .map_err(|error| refused(format!("{text} cannot be read: {error} (from {name})")))?;
+                let source_name = format!("{text}, named by {name}");
+                settings.push((key, without_last_line_end(value), source_name));
+            }
+            _ => settings.push((key, text.clone(), name.clone())),
+        }
+    }
+    Ok(settings)
+}
+
+/// `database.url` of `GOVCONNECT_DATABASE__URL`.
+fn key_of(variable: &str) -> Option<String> {
+    Some(variable.strip_prefix(PREFIX)?.to_lowercase().replace("__", "."))
+}
+
+/// Editors and `echo` end the last line; a secret does not mean it.
+fn without_last_line_end(mut text: String) -> String {
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    text
 }
 
 fn config_file(overrides: &Overrides) -> Result<Option<PathBuf>, ConfigError> {
@@ -232,5 +274,67 @@ impl Provider for Single {
             value = Value::Dict(Tag::Default, Dict::from([(name.to_owned(), value)]));
         }
         Ok(Map::from([(Profile::Default, Dict::from([(first.to_owned(), value)]))]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report;
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Sources, ConfigError> {
+        let environment = pairs.iter().map(|(name, text)| ((*name).into(), (*text).into())).collect();
+        Sources::read(&Overrides { environment, ..Overrides::none() })
+    }
+
+    #[test]
+    fn a_value_may_be_in_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        for (content, value) in [
+            ("a token", "a token"),
+            ("a token\n", "a token"),
+            ("a token\r\n", "a token"),
+            ("a token \n\n", "a token \n"),
+            ("", ""),
+        ] {
+            let path = folder.path().join("verify_token");
+            std::fs::write(&path, content).unwrap();
+            let path = path.to_str().unwrap();
+            let sources = read(&[("GOVCONNECT_WHATSAPP__VERIFY_TOKEN_FILE", path)]).unwrap();
+            let effective = sources.effective();
+            let (_, found, origin) =
+                effective.iter().find(|(key, ..)| key == "whatsapp.verify_token").unwrap();
+            assert_eq!(found.as_str(), Some(value), "{content:?}");
+            assert_eq!(*origin, format!("{path}, named by GOVCONNECT_WHATSAPP__VERIFY_TOKEN_FILE"));
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_as_the_kind_of_value_that_the_setting_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys");
+        std::fs::write(&path, "first-key-0123456789,second-key-012345678\n").unwrap();
+        let path = path.to_str().unwrap();
+        let sources = read(&[("GOVCONNECT_INTERNAL__API_KEYS_FILE", path)]).unwrap();
+        assert_eq!(sources.extract().unwrap().internal.api_keys.len(), 2);
+        let report = report(&sources);
+        let line = report.lines().find(|line| line.starts_with("internal.api_keys")).unwrap();
+        assert!(line.contains("********") && line.contains(path), "{line}");
+        assert!(!report.contains("first-key"));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_had_or_is_not_alone_is_refused_by_its_variable() {
+        let name = "GOVCONNECT_WHATSAPP__APP_SECRET_FILE";
+        for pairs in [
+            vec![(name, "/nowhere/at/all")],
+            vec![(name, "")],
+            vec![(name, "/dev/null"), ("GOVCONNECT_WHATSAPP__APP_SECRET", "a secret")],
+        ] {
+            let error = read(&pairs).err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(error.starts_with("whatsapp.app_secret") && error.contains(name), "{pairs:?}: {error}");
+        }
+        let error = read(&[("GOVCONNECT_NONSENSE_FILE", "/dev/null")]).err().unwrap().to_string();
+        assert!(error.contains("nonsense_file"), "{error}");
     }
 }

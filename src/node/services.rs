@@ -1,18 +1,17 @@
 //! Roles become listeners.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use actix_web::web;
+use anyhow::Context as _;
 use sqlx::PgPool;
 
 use super::channel::Answering;
 use crate::ai::service::AiService;
 use crate::bus::Bus;
 use crate::clock::Clock;
-use crate::config::secrets::Secrets;
 use crate::config::{Config, Role};
 use crate::http::channel::ChannelState;
 use crate::http::dashboard::{DashboardState, ServiceUrls};
@@ -32,7 +31,6 @@ const SERVICE_TIMEOUT: Duration = Duration::from_secs(5);
 /// What the services are made of.
 pub(super) struct Parts<'a> {
     pub config: &'a Config,
-    pub secrets: &'a Secrets,
     pub clock: &'a Clock,
     pub metrics: &'a Metrics,
     pub pool: &'a PgPool,
@@ -120,26 +118,30 @@ fn service(
             clock: parts.clock.clone(),
         }),
         Role::Ai => ai::service(parts.ai.clone()),
-        Role::Dashboard => {
-            let url = |name: &str, setting: SocketAddr| {
-                let address =
-                    up.iter().find(|listener| listener.name == name).map_or(setting, |found| found.address);
-                reqwest::Url::parse(&format!("http://{address}"))
-            };
-            dashboard::service(DashboardState {
-                pool: parts.pool.clone(),
-                clock: parts.clock.clone(),
-                session_key: parts.secrets.get("session_key"),
-                session_hours: config.dashboard.session_hours,
-                environment: config.environment,
-                services: ServiceUrls {
-                    channel: url("channel", config.channel.bind)?,
-                    case: url("case", config.case.bind)?,
-                    internal_key: config.internal.api_keys.first().cloned().unwrap_or_default(),
-                },
-                http: http_client::builder(SERVICE_TIMEOUT).build()?,
-                metrics: parts.metrics.clone(),
-            })
-        }
+        Role::Dashboard => dashboard::service(DashboardState {
+            pool: parts.pool.clone(),
+            clock: parts.clock.clone(),
+            session_key: config.dashboard.session_key.clone(),
+            session_hours: config.dashboard.session_hours,
+            environment: config.environment,
+            services: ServiceUrls {
+                channel: service_url(config, Role::Channel, up)?,
+                case: service_url(config, Role::Case, up)?,
+                internal_key: config.internal.api_keys.first().cloned().unwrap_or_default(),
+            },
+            http: http_client::builder(SERVICE_TIMEOUT).build()?,
+            metrics: parts.metrics.clone(),
+        }),
     }))
+}
+
+/// Where another service is called: as set, or at this node's own listener.
+fn service_url(config: &Config, service: Role, up: &[Listening]) -> anyhow::Result<reqwest::Url> {
+    if let Some(url) = config.services.url(service)? {
+        return Ok(url);
+    }
+    let name = service.to_string();
+    let own = up.iter().find(|listener| listener.name == name);
+    let own = own.with_context(|| format!("services.{name}_url: set it, as this node has no {name} role"))?;
+    Ok(reqwest::Url::parse(&format!("http://{}", own.address))?)
 }

@@ -3,6 +3,7 @@
 //! - [`database`]: a fresh, migrated database a test
 //! - [`broker`]: a fresh virtual host of the test broker a test
 //! - [`private_server`]: a PostgreSQL of one test's own, to be killed
+//! - [`proxy`], [`front`]: a network that misbehaves, and what stands before several nodes
 //! - [`service`]: a service on a free port, and a client for it
 //! - [`office`], [`node_process`], [`checker`]: a node as a process of its own with Meta beside it, and the judge of both
 //! - [`store`]: the statements of the channel, for one conversation
@@ -12,9 +13,11 @@ pub mod broker;
 pub mod checker;
 pub mod dashboard;
 pub mod database;
+pub mod front;
 pub mod node_process;
 pub mod office;
 pub mod other_services;
 pub mod private_server;
+pub mod proxy;
 pub mod service;
 pub mod store;
