@@ -238,6 +238,11 @@ impl Config {
         self.roles.contains(&role)
     }
 
+    /// Whether this node runs the service of that name.
+    pub fn has_service(&self, name: &str) -> bool {
+        self.roles.iter().any(|role| role.to_string() == name)
+    }
+
     /// The office's time zone; checked at start.
     pub fn time_zone(&self) -> jiff::tz::TimeZone {
         jiff::tz::TimeZone::get(&self.office.time_zone).unwrap_or(jiff::tz::TimeZone::UTC)

@@ -22,6 +22,7 @@ use actix_rt::ArbiterHandle;
 use anyhow::Context as _;
 use futures::future::join_all;
 use secrecy::ExposeSecret;
+use strum::IntoEnumIterator;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -51,8 +52,10 @@ use crate::ids::NodeId;
 use crate::metrics::Metrics;
 use crate::samples;
 use crate::simulator::{self, Simulator};
+use crate::store;
 use crate::store::channel::{leases, nodes};
 use crate::store::embedded::create_data_dir;
+use crate::store::outboxes::Outbox;
 
 use channel::Channel;
 use database::Database;
@@ -169,11 +172,7 @@ impl Node {
         let pool = database.pool.clone();
         let reserved = database.reserved.clone();
 
-        let first_password =
-            admin_command::ensure_first_admin(&pool, &clock, &config.dashboard.first_password)
-                .await
-                .context("the first account could not be made")?;
-        load_office(config, &pool, &clock).await.context("the office could not be set up")?;
+        let first_password = set_up(config, &pool, &clock).await?;
         let simulator = start_simulator(config, &clock).await?;
 
         let ai = AiService::new(pool.clone(), Duration::from_millis(config.ai.turn_deadline_ms));
@@ -225,8 +224,9 @@ impl Node {
         let (leave, leaving) = watch::channel(false);
         let keeper = supervision::spawn_vital("keeper", &metrics, &vital, keeper.run(leaving, lose));
         let publish: Arc<dyn PublishEvents> = bus.clone();
-        let relays =
-            EventRelays::start(&metrics, &pool, &publish, Duration::from_millis(config.events.poll_ms));
+        let poll = Duration::from_millis(config.events.poll_ms);
+        let outboxes = Outbox::iter().filter(|outbox| config.has_service(outbox.service()));
+        let relays = EventRelays::start(&metrics, &pool, &publish, poll, outboxes);
         let mut background =
             vec![background::delete_old_events(&metrics, pool.clone(), config.events.keep_days)];
         if let Some(channel) = &channel {
@@ -343,7 +343,25 @@ async fn start_case(beginning: &Beginning<'_>, home: &ArbiterHandle) -> anyhow::
     Ok(CaseClient::local(address))
 }
 
-/// The office's profile as the settings have it; in development with the made-up office's hours and documents.
+/// What a first start leaves behind, by the nodes whose services own it; several that start at once take turns. Tells
+/// whether the first account was made.
+async fn set_up(config: &Config, pool: &sqlx::PgPool, clock: &Clock) -> anyhow::Result<bool> {
+    let turn = store::take_turn_to_set_up(pool).await?;
+    let mut first_account = false;
+    if config.has(Role::Dashboard) {
+        first_account = admin_command::ensure_first_admin(pool, clock, &config.dashboard.first_password)
+            .await
+            .context("the first account could not be made")?;
+        load_office(config, pool, clock).await.context("the office could not be set up")?;
+    }
+    if config.has(Role::Ai) && config.environment == Environment::Development {
+        samples::load(pool).await.context("the sample documents could not be loaded")?;
+    }
+    turn.commit().await.context("the office could not be set up")?;
+    Ok(first_account)
+}
+
+/// The office's profile as the settings have it; in development with the made-up office's address.
 async fn load_office(config: &Config, pool: &sqlx::PgPool, clock: &Clock) -> anyhow::Result<()> {
     let hours = config.office_hours()?;
     let mut profile = OfficeProfile {
@@ -356,7 +374,6 @@ async fn load_office(config: &Config, pool: &sqlx::PgPool, clock: &Clock) -> any
     };
     if config.environment == Environment::Development {
         profile.address = Some(samples::profile()?.office.address);
-        samples::load(pool).await?;
     }
     office::ensure_profile(pool, clock, &profile).await?;
     Ok(())

@@ -183,8 +183,7 @@ mod tests {
                 move |request: HttpRequest, body: String| async move {
                     let asked =
                         request.headers().get("x-asked").map(|value| value.to_str().unwrap().to_owned());
-                    let told =
-                        format!("{name} {} {} {body} {asked:?}", request.method(), request.uri().to_string());
+                    let told = format!("{name} {} {} {body} {asked:?}", request.method(), request.uri());
                     HttpResponse::Accepted().insert_header(("x-name", name)).body(told)
                 },
             ))
