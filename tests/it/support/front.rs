@@ -19,7 +19,7 @@ const LOOK_PATIENCE: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(30);
 const LARGEST_BODY: usize = 16 * 1024 * 1024;
 /// Of the connection, not of the request.
-const HOP_BY_HOP: [&str; 4] = ["connection", "transfer-encoding", "content-length", "host"];
+const HOP_BY_HOP: [&str; 3] = ["connection", "transfer-encoding", "content-length"];
 
 #[derive(Clone, Copy)]
 struct Backend {
@@ -183,8 +183,7 @@ mod tests {
                 move |request: HttpRequest, body: String| async move {
                     let asked =
                         request.headers().get("x-asked").map(|value| value.to_str().unwrap().to_owned());
-                    let told =
-                        format!("{name} {} {} {body} {asked:?}", request.method(), request.uri().to_string());
+                    let told = format!("{name} {} {} {body} {asked:?}", request.method(), request.uri());
                     HttpResponse::Accepted().insert_header(("x-name", name)).body(told)
                 },
             ))
