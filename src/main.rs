@@ -1,4 +1,5 @@
-//! The command line: `serve`, `migrate`, `admin`, `cluster`, `simulator`, `check-config`, `doctor`, `openapi`, `postgres`.
+//! The command line: `serve`, `migrate`, `admin`, `cluster`, `simulator`, `check-config`, `doctor`, `health`, `openapi`,
+//! `postgres`.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use govconnect::admin_command::{self, AdminArgs};
 use govconnect::clock::Clock;
 use govconnect::cluster_command::{self, ClusterArgs};
 use govconnect::config::{self, Loaded, Overrides};
+use govconnect::health_command::{self, HealthArgs};
 use govconnect::node::database::Database;
 use govconnect::openapi_command::{self, OpenapiArgs};
 use govconnect::postgres_command::{self, PostgresArgs};
@@ -49,6 +51,13 @@ enum Command {
     CheckConfig(SettingsArgs),
     /// Look at everything this node depends on and say what is wrong
     Doctor(SettingsArgs),
+    /// Ask this node's listeners whether they are ready, and end with 0 or 1: for health checks
+    Health {
+        #[command(flatten)]
+        settings: SettingsArgs,
+        #[command(flatten)]
+        health: HealthArgs,
+    },
     /// Print a service's OpenAPI document
     Openapi(OpenapiArgs),
     /// Run the embedded PostgreSQL alone, or around a command
@@ -170,6 +179,10 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Doctor(args) => {
             let loaded = config::load(&args.overrides())?;
             return doctor::run(&loaded.config, &mut std::io::stdout()).await;
+        }
+        Command::Health { settings, health } => {
+            let loaded = config::load(&settings.overrides())?;
+            return health_command::run(&health, &loaded.config, &mut std::io::stdout()).await;
         }
         Command::Openapi(args) => {
             openapi_command::run(&args, &node::services::descriptions(), &mut std::io::stdout())?;

@@ -23,11 +23,12 @@ mod channel_people;
 mod channel_seams;
 mod channel_store;
 mod channel_takeover;
-
+mod cluster;
 mod conversation_list;
 mod dashboard;
 mod embedded;
 mod events;
+mod health_command;
 mod media_storage;
 mod membership;
 mod notification;

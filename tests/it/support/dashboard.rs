@@ -83,11 +83,16 @@ pub struct Answer {
 
 impl Browser {
     pub fn new(dashboard: &Dashboard) -> Self {
+        Self::at(&dashboard.base)
+    }
+
+    /// On the page of a dashboard at `base`.
+    pub fn at(base: &str) -> Self {
         Browser {
             client: http_client::builder(Duration::from_secs(30)).build().unwrap(),
-            base: dashboard.base.clone(),
+            base: base.to_owned(),
             cookie: None,
-            origin: Some(dashboard.base.clone()),
+            origin: Some(base.to_owned()),
             address: "203.0.113.7",
         }
     }

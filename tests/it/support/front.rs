@@ -19,7 +19,7 @@ const LOOK_PATIENCE: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(30);
 const LARGEST_BODY: usize = 16 * 1024 * 1024;
 /// Of the connection, not of the request.
-const HOP_BY_HOP: [&str; 4] = ["connection", "transfer-encoding", "content-length", "host"];
+const HOP_BY_HOP: [&str; 3] = ["connection", "transfer-encoding", "content-length"];
 
 #[derive(Clone, Copy)]
 struct Backend {

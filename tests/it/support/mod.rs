@@ -5,7 +5,8 @@
 //! - [`private_server`]: a PostgreSQL of one test's own, to be killed
 //! - [`proxy`], [`front`]: a network that misbehaves, and what stands before several nodes
 //! - [`service`]: a service on a free port, and a client for it
-//! - [`office`], [`node_process`], [`checker`]: a node as a process of its own with Meta beside it, and the judge of both
+//! - [`office`], [`checker`]: an office with Meta beside it, and the judge of both
+//! - [`nodes`], [`node_process`]: its nodes, one or many, each a process of its own
 //! - [`store`]: the statements of the channel, for one conversation
 //! - [`dashboard`], [`other_services`]: a dashboard, and stand-ins for the services it calls
 
@@ -15,6 +16,7 @@ pub mod dashboard;
 pub mod database;
 pub mod front;
 pub mod node_process;
+pub mod nodes;
 pub mod office;
 pub mod other_services;
 pub mod private_server;

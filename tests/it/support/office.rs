@@ -1,8 +1,7 @@
-//! A whole office: a fresh database, a stand-in for Meta in this process, and a node as a child process that can be
+//! A whole office: a fresh database, a stand-in for Meta in this process, and its nodes as child processes that can be
 //! killed and started again. Tests speak as citizens and officers; [`super::checker`] judges what came of it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::Mutex;
@@ -16,8 +15,10 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 use super::checker;
+use super::dashboard::FIRST_PASSWORD;
 use super::database::TestDatabase;
 use super::node_process::NodeProcess;
+use super::nodes::{Nodes, Shape};
 use super::service::{Answer, send};
 
 pub const APP_SECRET: &str = "an app secret for tests";
@@ -33,14 +34,12 @@ const PATIENCE: Duration = Duration::from_secs(40);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 pub struct Office {
-    // Dropped first: a failing test shows its log, which is in `data_dir`.
-    node: Option<NodeProcess>,
+    // Dropped first: they work on all the rest.
+    pub nodes: Nodes,
     pub database: TestDatabase,
     pub http: reqwest::Client,
     simulator: Simulator,
     settings: BTreeMap<String, String>,
-    data_dir: TempDir,
-    addresses: BTreeMap<String, SocketAddr>,
     /// What citizens wrote; all of it must arrive.
     said: Mutex<BTreeSet<String>>,
 }
@@ -77,6 +76,19 @@ impl Office {
 
     /// Everything but the node, on a given database.
     pub async fn closed_on(database: TestDatabase, settings: &[(&str, &str)]) -> Self {
+        Self::closed_as(Shape::from_environment(), database, settings).await
+    }
+
+    /// Opens with all its nodes up.
+    pub async fn open_as(shape: Shape, settings: &[(&str, &str)]) -> Self {
+        let database = TestDatabase::with_connections(4).await;
+        let mut office = Self::closed_as(shape, database, settings).await;
+        office.start().await;
+        office
+    }
+
+    /// Everything but the nodes.
+    pub async fn closed_as(shape: Shape, database: TestDatabase, settings: &[(&str, &str)]) -> Self {
         let clock = Clock::system();
         let simulator = simulator::start(simulator::Settings {
             bind: "127.0.0.1:0".into(),
@@ -95,8 +107,10 @@ impl Office {
         })
         .await
         .expect("the simulator starts");
-        let data_dir = tempfile::tempdir().expect("a folder");
+        let nodes = Nodes::new(&shape).await;
+        let of_several = nodes.settings();
         let mut office = Office {
+            nodes,
             settings: BTreeMap::new(),
             // Connections are given up before a server closes them, or a request would now and then meet that moment.
             http: reqwest::Client::builder()
@@ -107,9 +121,6 @@ impl Office {
                 .expect("a client"),
             database,
             simulator,
-            data_dir,
-            node: None,
-            addresses: BTreeMap::new(),
             said: Mutex::new(BTreeSet::new()),
         };
         let (database_url, graph_url) = (office.database.url(), office.simulator.url());
@@ -124,6 +135,8 @@ impl Office {
             ("WHATSAPP__SEND_PER_S", "1000"),
             ("WHATSAPP__PAIR_BURST", "100000"),
             ("INTERNAL__API_KEYS", INTERNAL_KEY),
+            ("DASHBOARD__SESSION_KEY", "a session key for tests, long enough"),
+            ("DASHBOARD__FIRST_PASSWORD", FIRST_PASSWORD),
             ("CONVERSATION__QUIET_MS", "200"),
             ("CONVERSATION__GREETING_QUIET_MS", "300"),
             ("CONVERSATION__MAX_WAIT_MS", "5000"),
@@ -135,6 +148,9 @@ impl Office {
         }
         for role in ["CHANNEL", "AI", "CASE", "NOTIFICATION", "DASHBOARD"] {
             office.set(&format!("{role}__BIND"), "127.0.0.1:0");
+        }
+        for (key, value) in &of_several {
+            office.set(key, value);
         }
         for (key, value) in settings {
             office.set(key, value);
@@ -153,48 +169,69 @@ impl Office {
         self.settings.remove("FAILPOINTS");
     }
 
-    fn node_settings(&self, data_dir: &std::path::Path) -> Vec<(String, String)> {
-        let mut settings: Vec<_> = self.settings.clone().into_iter().collect();
-        settings.push(("GOVCONNECT_DATA_DIR".into(), data_dir.to_str().expect("UTF-8").into()));
-        settings
+    /// Nothing is set any more but what the nodes are told one by one ([`Nodes::set`]).
+    pub fn forget_settings(&mut self) {
+        self.settings.clear();
     }
 
+    /// Of the first node.
     pub fn log_path(&self) -> PathBuf {
-        self.data_dir.path().join("node.log")
+        self.nodes.log_path(0)
     }
 
-    /// Starts the node and tells Meta where it is.
+    /// Starts what does not run and tells Meta where it is.
     pub async fn start(&mut self) {
-        assert!(self.node.is_none(), "the node runs already");
-        let data_dir = self.data_dir.path().to_owned();
-        let mut node = NodeProcess::spawn(&data_dir, &self.log_path(), &self.node_settings(&data_dir));
-        self.addresses = node.up().await;
-        self.node = Some(node);
-        self.simulator.set_webhook_url(Some(self.url("channel", "/webhook/whatsapp")));
+        self.nodes.start(&self.settings).await;
+        self.reachable_by_meta();
+    }
+
+    /// Tells Meta where to deliver; [`Self::start`] does it.
+    pub fn reachable_by_meta(&self) {
+        self.simulator.set_webhook_url(Some(self.webhook()));
+    }
+
+    /// The binary with the settings of the first node, for a command other than `serve`.
+    pub fn command(&self, arguments: &[&str]) -> tokio::process::Command {
+        self.command_at(0, arguments)
+    }
+
+    /// The same with the settings of any node.
+    pub fn command_at(&self, number: usize, arguments: &[&str]) -> tokio::process::Command {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_govconnect"));
+        command
+            .args(arguments)
+            .env_clear()
+            .envs(self.nodes.environment(number, &self.settings))
+            .current_dir(self.nodes.folder(number))
+            .kill_on_drop(true);
+        command
     }
 
     /// Another node on the same database with a data folder of its own; it is not yet up, and Meta does not know it.
     pub fn second_node(&self) -> (NodeProcess, TempDir) {
         let data_dir = tempfile::tempdir().expect("a folder");
         let log = data_dir.path().join("node.log");
-        (NodeProcess::spawn(data_dir.path(), &log, &self.node_settings(data_dir.path())), data_dir)
+        let mut settings = self.settings.clone();
+        settings.insert("GOVCONNECT_DATA_DIR".into(), data_dir.path().to_str().expect("UTF-8").into());
+        let settings: Vec<_> = settings.into_iter().collect();
+        (NodeProcess::spawn(data_dir.path(), &log, &settings), data_dir)
     }
 
     pub async fn kill(&mut self) {
-        self.node.take().expect("a node to kill").kill().await;
+        self.nodes.kill_all().await;
     }
 
     /// Waits for the node to end by itself, as it does at an armed step.
     pub async fn node_ends(&mut self) -> ExitStatus {
-        self.node.take().expect("a running node").ended().await
+        self.nodes.ended().await
     }
 
     pub async fn terminate(&mut self) -> (ExitStatus, Duration) {
-        self.node.take().expect("a node to stop").terminate().await
+        self.nodes.terminate_all().await
     }
 
     pub fn node(&self) -> &NodeProcess {
-        self.node.as_ref().expect("a running node")
+        self.nodes.process(0)
     }
 
     /// Starts again after a kill, as if the ten seconds of the dead node's leases had passed.
@@ -237,7 +274,7 @@ impl Office {
     }
 
     pub fn url(&self, service: &str, path: &str) -> String {
-        format!("http://{}{path}", self.addresses[service])
+        self.nodes.url(service, path)
     }
 
     pub fn webhook(&self) -> String {
@@ -296,7 +333,7 @@ impl Office {
 
     /// The node's folder.
     pub fn data_dir(&self) -> &std::path::Path {
-        self.data_dir.path()
+        self.nodes.folder(0)
     }
 
     pub async fn fault(&self, fault: Value) {
@@ -484,9 +521,7 @@ impl Office {
 
     /// Ends all of it.
     pub async fn close(mut self) {
-        if let Some(node) = self.node.take() {
-            node.kill().await;
-        }
+        self.nodes.kill_all().await;
         self.simulator.stop().await;
     }
 }
