@@ -1,7 +1,8 @@
 //! Who acts. All spawning is in [`supervision`]; decisions are in `dialogue`, SQL in `store`.
 //!
 //! [`partition`] (64 of them) → [`conversation`]; [`ai`], [`case`] and [`sender`] beside them; [`intake`] writes webhooks,
-//! [`ledger`] what conversations read and write, [`media`] fetches the files that messages name, [`relay`] publishes events.
+//! [`ledger`] what conversations read and write, [`media`] fetches the files that messages name, [`relay`] publishes events,
+//! [`notification`] records what citizens are to be told.
 
 pub mod ai;
 pub mod case;
@@ -12,6 +13,7 @@ pub mod intake;
 pub mod ledger;
 pub mod media;
 pub mod merging;
+pub mod notification;
 pub mod partition;
 pub mod relay;
 pub mod sender;
