@@ -7,6 +7,7 @@
 mod background;
 mod banner;
 pub mod database;
+mod live_chat;
 mod media;
 pub mod services;
 
@@ -27,7 +28,9 @@ use tokio::time::timeout;
 
 use crate::actors::channel::{ChannelContext, ChannelSettings, Lease, Partitions, Sending};
 use crate::actors::clients::{AiClient, CaseClient};
+use crate::actors::live_chat::LiveChat;
 use crate::actors::media::{Drain as DrainMedia, Media, Wake as FetchMedia};
+use crate::actors::notification::NotificationEvents;
 use crate::actors::partition::{Drain, Partition};
 use crate::actors::relay::EventRelays;
 use crate::actors::sender::Sender;
@@ -37,7 +40,10 @@ use crate::actors::{ai as ai_actor, case, intake, ledger, merging, supervision};
 use crate::admin_command;
 use crate::ai::analytics::Analytics;
 use crate::ai::service::AiService;
-use crate::bus::events::{InProcessBus, PublishEvents};
+use crate::bus::events::PublishEvents;
+use crate::bus::in_process::LocalBus;
+use crate::bus::live_chat::Announcer;
+use crate::bus::{Bus, Receivers};
 use crate::clock::Clock;
 use crate::config::secrets::Secrets;
 use crate::config::{Config, Environment};
@@ -142,6 +148,7 @@ struct Node {
     vital_ended: watch::Receiver<Option<&'static str>>,
     draining: Arc<AtomicBool>,
     simulator: Option<Simulator>,
+    live_chat: LiveChat,
 }
 
 impl Node {
@@ -165,6 +172,16 @@ impl Node {
         metrics.partitions_owned.with_label_values(&[] as &[&str]).set(epochs.len() as i64);
 
         let ai = AiService::new(pool.clone(), Duration::from_millis(config.ai.turn_deadline_ms));
+        let live_chat = LiveChat::new(&metrics);
+        let analytics = Analytics::new(pool.clone(), config.time_zone());
+        let notifications = NotificationEvents::new(pool.clone(), clock.clone());
+        let bus: Arc<dyn Bus> = Arc::new(LocalBus::new(Receivers {
+            subscribers: vec![Arc::new(analytics), Arc::new(notifications)],
+            live_chat: Some(Arc::new(live_chat.clone())),
+            ..Receivers::default()
+        }));
+        let announcer = Announcer::new(bus.clone());
+
         let (vital, vital_ended) = Vital::new();
         let numbers = Numbers::new(Pace::from(&config.whatsapp), clock.clone(), metrics.clone());
         let beginning = Beginning {
@@ -175,6 +192,7 @@ impl Node {
             reserved: &reserved,
             ai: &ai,
             vital: &vital,
+            announcer: &announcer,
         };
         let graph_url = graph_url(config, simulator.as_ref())?;
         let arbiters = supervision::arbiters()?;
@@ -186,9 +204,10 @@ impl Node {
             intake::queue(config.intake.queue, config.intake.max_batch_rows, metrics.clone());
         let writer = {
             let (pool, metrics, partitions) = (reserved.clone(), metrics.clone(), partitions.clone());
-            let media = media.clone();
+            let (media, announcer) = (media.clone(), announcer.clone());
             let writing = intake::run(queue, pool, metrics.clone(), move |outcome| {
                 partitions.wake_all(&outcome.wake, "hint");
+                live_chat::announce_intake(&announcer, outcome);
                 if outcome.media > 0 {
                     // A wake-up that is lost costs a sweep.
                     supervision::deliver(&media, FetchMedia);
@@ -211,10 +230,9 @@ impl Node {
             background.push(background::release_idle(&metrics, pool.clone(), partitions.clone(), idle));
         }
 
-        let analytics = Analytics::new(pool.clone(), config.time_zone());
-        let bus: Arc<dyn PublishEvents> = Arc::new(InProcessBus::new(vec![Arc::new(analytics)]));
         let poll = Duration::from_millis(config.events.poll_ms);
-        let relays = EventRelays::start(&metrics, &pool, &bus, poll);
+        let events: Arc<dyn PublishEvents> = bus;
+        let relays = EventRelays::start(&metrics, &pool, &events, poll);
 
         let draining = Arc::new(AtomicBool::new(false));
         let parts = services::Parts {
@@ -228,6 +246,8 @@ impl Node {
             partitions: &partitions,
             numbers: &numbers,
             media: &library,
+            announcer: &announcer,
+            live_chat: &live_chat,
             node: id,
             draining: &draining,
         };
@@ -251,12 +271,15 @@ impl Node {
             vital_ended,
             draining,
             simulator,
+            live_chat,
         })
     }
 
     /// Drains within `grace`; what does not end in time is in the store and goes on with the next start.
     async fn stop(self, grace: Duration) {
         self.draining.store(true, Ordering::SeqCst);
+        // Before the listeners: they would wait for browsers that follow.
+        self.live_chat.close();
         join_all(self.listeners.into_iter().map(Listening::stop)).await;
         // The listeners held the last ends of the intake's queue: it writes what is in it and ends.
         if timeout(grace, self.intake).await.is_err() {
@@ -341,6 +364,7 @@ struct Beginning<'a> {
     reserved: &'a sqlx::PgPool,
     ai: &'a AiService,
     vital: &'a Vital,
+    announcer: &'a Announcer,
 }
 
 async fn start_actors(
@@ -351,7 +375,7 @@ async fn start_actors(
     graph_url: &str,
     arbiters: &[ArbiterHandle],
 ) -> anyhow::Result<Partitions> {
-    let Beginning { config, clock, metrics, pool, reserved, ai, vital } = *beginning;
+    let Beginning { config, clock, metrics, pool, reserved, ai, vital, announcer } = *beginning;
     let home = arbiters.first().context("no arbiter")?;
     let gone = || anyhow::anyhow!("an arbiter ended while the node started");
 
@@ -403,6 +427,7 @@ async fn start_actors(
         sender,
         sending,
         lease: lease.clone(),
+        announcer: announcer.clone(),
     });
     let mut addresses = Vec::new();
     for partition in PartitionId::all() {

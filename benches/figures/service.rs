@@ -20,6 +20,7 @@ use govconnect::actors::sender::Sender;
 use govconnect::actors::sender::numbers::{Numbers, Pace};
 use govconnect::actors::{ai, case, intake, supervision};
 use govconnect::ai::service::AiService;
+use govconnect::bus::live_chat::Announcer;
 use govconnect::clock::Clock;
 use govconnect::config::Config;
 use govconnect::dialogue::turn::OfficeVoice;
@@ -62,6 +63,7 @@ pub async fn start(config: &Config, pool: &PgPool) -> anyhow::Result<Listening> 
         partitions,
         numbers,
         node: NodeId::new(),
+        announcer: Announcer::silent(),
         media,
     });
     serve(service, pool, metrics)
@@ -219,6 +221,7 @@ async fn partitions(
         sender,
         sending,
         lease,
+        announcer: Announcer::silent(),
     });
     let mut addresses = Vec::new();
     for partition in PartitionId::all() {

@@ -16,6 +16,7 @@ use super::sender::media::MediaBytes;
 use super::sender::numbers::Numbers;
 use super::sender::settle::Patience;
 use super::supervision;
+use crate::bus::live_chat::Announcer;
 use crate::clock::Clock;
 use crate::config;
 use crate::dialogue::batching::Timing;
@@ -38,6 +39,8 @@ pub struct ChannelContext {
     pub sender: Addr<Sender>,
     pub sending: Sending,
     pub lease: Lease,
+    /// What has changed is told to those who show it.
+    pub announcer: Announcer,
 }
 
 /// What a conversation's outbox lane works with beside the sender.

@@ -2,7 +2,7 @@
 //!
 //! [`partition`] (64 of them) → [`conversation`]; [`ai`], [`case`] and [`sender`] beside them; [`intake`] writes webhooks,
 //! [`ledger`] what conversations read and write, [`media`] fetches the files that messages name, [`relay`] publishes events,
-//! [`notification`] records what citizens are to be told.
+//! [`live_chat`] tells browsers what has changed, [`notification`] records what citizens are to be told.
 
 pub mod ai;
 pub mod case;
@@ -11,6 +11,7 @@ pub mod clients;
 pub mod conversation;
 pub mod intake;
 pub mod ledger;
+pub mod live_chat;
 pub mod media;
 pub mod merging;
 pub mod notification;

@@ -8,11 +8,14 @@ use std::time::Duration;
 use actix_web::web;
 use sqlx::PgPool;
 
+use super::live_chat;
 use crate::actors::channel::Partitions;
 use crate::actors::intake::Intake;
+use crate::actors::live_chat::LiveChat;
 use crate::actors::media::MediaLibrary;
 use crate::actors::sender::numbers::Numbers;
 use crate::ai::service::AiService;
+use crate::bus::live_chat::Announcer;
 use crate::clock::Clock;
 use crate::config::secrets::Secrets;
 use crate::config::{Config, Role};
@@ -43,6 +46,8 @@ pub(super) struct Parts<'a> {
     pub partitions: &'a Partitions,
     pub numbers: &'a Numbers,
     pub media: &'a MediaLibrary,
+    pub announcer: &'a Announcer,
+    pub live_chat: &'a LiveChat,
     pub node: NodeId,
     pub draining: &'a Arc<AtomicBool>,
 }
@@ -97,6 +102,7 @@ fn service(role: Role, parts: &Parts<'_>, up: &[Listening]) -> anyhow::Result<Se
             partitions: parts.partitions.clone(),
             numbers: parts.numbers.clone(),
             media: parts.media.clone(),
+            announcer: parts.announcer.clone(),
             node: parts.node,
         }),
         Role::Case => case::service(case::CaseState {
@@ -115,7 +121,7 @@ fn service(role: Role, parts: &Parts<'_>, up: &[Listening]) -> anyhow::Result<Se
                     up.iter().find(|listener| listener.name == name).map_or(setting, |found| found.address);
                 reqwest::Url::parse(&format!("http://{address}"))
             };
-            dashboard::service(DashboardState {
+            let state = DashboardState {
                 pool: parts.pool.clone(),
                 clock: parts.clock.clone(),
                 session_key: parts.secrets.get("session_key"),
@@ -128,7 +134,10 @@ fn service(role: Role, parts: &Parts<'_>, up: &[Listening]) -> anyhow::Result<Se
                 },
                 http: http_client::builder(SERVICE_TIMEOUT).build()?,
                 metrics: parts.metrics.clone(),
-            })
+                live_chat: parts.live_chat.clone(),
+            };
+            live_chat::start(&state);
+            dashboard::service(state)
         }
     })
 }

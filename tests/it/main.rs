@@ -27,6 +27,7 @@ mod conversation_list;
 mod dashboard;
 mod embedded;
 mod events;
+mod live_chat;
 mod media_storage;
 mod notification;
 mod openapi;
