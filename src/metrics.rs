@@ -114,6 +114,12 @@ pub struct Metrics {
     pub bus_dead_lettered: IntCounterVec,
     /// Hints to other nodes (`outcome`: sent, dropped).
     pub bus_hints: IntCounterVec,
+    /// Changes announced to dashboards (`outcome`: sent, dropped).
+    pub bus_announcements: IntCounterVec,
+    /// Browsers that follow live chat on this node.
+    pub live_chat_sockets: IntGauge,
+    /// Looks for changes in vain (the channel service was away).
+    pub live_chat_failed_looks: IntCounter,
     /// Partitions owned by this node.
     pub partitions_owned: IntGauge,
     /// Partitions that changed hands (`direction`: taken, handed_over, lost).
@@ -186,6 +192,13 @@ impl Metrics {
                 &["queue"],
             )?,
             bus_hints: counters("bus_hints_total", "Hints to other nodes", &["outcome"])?,
+            bus_announcements: counters(
+                "bus_announcements_total",
+                "Changes announced to dashboards",
+                &["outcome"],
+            )?,
+            live_chat_sockets: level("live_chat_sockets", "Browsers that follow live chat")?,
+            live_chat_failed_looks: single("live_chat_failed_looks_total", "Looks for changes in vain")?,
             events_oldest_pending_seconds,
             sends_ambiguous: single("sends_ambiguous_total", "Sends whose outcome was not known")?,
             sends_ambiguous_ended: counters(
@@ -312,6 +325,7 @@ impl Metrics {
         }
         for outcome in ["sent", "dropped"] {
             self.bus_hints.with_label_values(&[outcome]);
+            self.bus_announcements.with_label_values(&[outcome]);
         }
         for outbox in Outbox::iter() {
             self.events_refused.with_label_values(&[outbox.service()]);

@@ -8,6 +8,7 @@ mod background;
 mod banner;
 mod channel;
 pub mod database;
+mod live_chat;
 mod media;
 pub mod services;
 
@@ -29,7 +30,9 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::actors::clients::{AiClient, CaseClient};
+use crate::actors::live_chat::LiveChat;
 use crate::actors::media::Drain as DrainMedia;
+use crate::actors::notification::NotificationEvents;
 use crate::actors::partitions::PartitionTable;
 use crate::actors::relay::EventRelays;
 use crate::actors::supervision::{BusDuties, Vital};
@@ -37,8 +40,9 @@ use crate::actors::{ai as ai_actor, case, supervision};
 use crate::admin_command;
 use crate::ai::analytics::Analytics;
 use crate::ai::service::AiService;
-use crate::bus::events::{PublishEvents, Subscriber};
+use crate::bus::events::PublishEvents;
 use crate::bus::in_process::LocalBus;
+use crate::bus::live_chat::Announcer;
 use crate::bus::rabbitmq::RabbitBus;
 use crate::bus::{Bus, Receivers};
 use crate::clock::Clock;
@@ -158,6 +162,7 @@ struct Node {
     vital_ended: watch::Receiver<Option<&'static str>>,
     draining: Arc<AtomicBool>,
     simulator: Option<Simulator>,
+    live_chat: LiveChat,
 }
 
 impl Node {
@@ -176,6 +181,10 @@ impl Node {
         let simulator = start_simulator(config, &clock).await?;
 
         let ai = AiService::new(pool.clone(), Duration::from_millis(config.ai.turn_deadline_ms));
+        let live_chat = LiveChat::new(&metrics);
+        let table = PartitionTable::default();
+        let bus = bus(config, &metrics, &pool, &clock, &table, &live_chat)?;
+        let announcer = Announcer::new(bus.clone());
         let (vital, vital_ended) = Vital::new();
         let beginning = Beginning {
             config,
@@ -185,11 +194,11 @@ impl Node {
             reserved: &reserved,
             ai: &ai,
             vital: &vital,
+            announcer: &announcer,
         };
         let arbiters = supervision::arbiters()?;
         let home = arbiters.first().context("no arbiter")?;
-        let (lease, table) = (Lease::default(), PartitionTable::default());
-        let bus = bus(&beginning, &table)?;
+        let lease = Lease::default();
         let duties = BusDuties::start(&metrics, bus.duties());
         let (channel, answering) = match config.has(Role::Channel) {
             true => {
@@ -244,6 +253,8 @@ impl Node {
             node: id,
             draining: &draining,
             bus: &bus,
+            announcer: &announcer,
+            live_chat: &live_chat,
         };
         let listeners = services::listen_all(&parts, answering)?;
         let addresses = addresses(&listeners, simulator.as_ref());
@@ -268,12 +279,15 @@ impl Node {
             vital_ended,
             draining,
             simulator,
+            live_chat,
         })
     }
 
     /// Drains within `grace`; what does not end in time is in the store and goes on with the next start, or elsewhere.
     async fn stop(self, grace: Duration) {
         self.draining.store(true, Ordering::SeqCst);
+        // Before the listeners: they would wait for browsers that follow.
+        self.live_chat.close();
         join_all(self.listeners.into_iter().map(Listening::stop)).await;
         let (media, background) = match self.channel {
             Some(channel) => {
@@ -311,15 +325,26 @@ impl Node {
 }
 
 /// What carries events, calls and hints: in this process, or over the broker.
-fn bus(beginning: &Beginning<'_>, table: &PartitionTable) -> anyhow::Result<Arc<dyn Bus>> {
-    let Beginning { config, metrics, pool, .. } = *beginning;
+fn bus(
+    config: &Config,
+    metrics: &Metrics,
+    pool: &sqlx::PgPool,
+    clock: &Clock,
+    table: &PartitionTable,
+    live_chat: &LiveChat,
+) -> anyhow::Result<Arc<dyn Bus>> {
     let mut receivers = Receivers::default();
     if config.has(Role::Ai) {
-        let analytics: Arc<dyn Subscriber> = Arc::new(Analytics::new(pool.clone(), config.time_zone()));
-        receivers.subscribers.push(analytics);
+        receivers.subscribers.push(Arc::new(Analytics::new(pool.clone(), config.time_zone())));
+    }
+    if config.has(Role::Notification) {
+        receivers.subscribers.push(Arc::new(NotificationEvents::new(pool.clone(), clock.clone())));
     }
     if config.has(Role::Channel) {
         receivers.listener = Some(Arc::new(table.clone()));
+    }
+    if config.has(Role::Dashboard) {
+        receivers.live_chat = Some(Arc::new(live_chat.clone()));
     }
     Ok(match config.broker.url.expose_secret() {
         "" => Arc::new(LocalBus::new(receivers)),
@@ -408,6 +433,7 @@ struct Beginning<'a> {
     reserved: &'a sqlx::PgPool,
     ai: &'a AiService,
     vital: &'a Vital,
+    announcer: &'a Announcer,
 }
 
 /// Where each service listens, by name.

@@ -21,6 +21,7 @@ use govconnect::actors::sender::numbers::{Numbers, Pace};
 use govconnect::actors::{ai, case, intake, supervision};
 use govconnect::ai::service::AiService;
 use govconnect::bus::in_process::LocalBus;
+use govconnect::bus::live_chat::Announcer;
 use govconnect::bus::{Bus, Receivers};
 use govconnect::clock::Clock;
 use govconnect::cluster::{Lease, PartitionHost};
@@ -65,6 +66,7 @@ pub async fn start(config: &Config, pool: &PgPool) -> anyhow::Result<Listening> 
         partitions,
         numbers,
         node: NodeId::new(),
+        announcer: Announcer::silent(),
         media,
     });
     serve(service, pool, metrics)
@@ -223,6 +225,7 @@ async fn partitions(
         sender,
         sending,
         lease,
+        announcer: Announcer::silent(),
     });
     let bus: Arc<dyn Bus> = Arc::new(LocalBus::new(Receivers::default()));
     let table = PartitionTable::default();

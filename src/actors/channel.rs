@@ -12,6 +12,7 @@ use super::sender::Sender;
 use super::sender::media::MediaBytes;
 use super::sender::numbers::Numbers;
 use super::sender::settle::Patience;
+use crate::bus::live_chat::Announcer;
 use crate::clock::Clock;
 use crate::cluster::Lease;
 use crate::config;
@@ -33,6 +34,8 @@ pub struct ChannelContext {
     pub sender: Addr<Sender>,
     pub sending: Sending,
     pub lease: Lease,
+    /// What has changed is told to those who show it.
+    pub announcer: Announcer,
 }
 
 /// What a conversation's outbox lane works with beside the sender.

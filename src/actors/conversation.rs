@@ -25,6 +25,7 @@ use super::partition::{Handled, Home, MayLeave};
 use super::sender::ShowTyping;
 use super::supervision;
 use crate::ai::builtin::urgency;
+use crate::bus::live_chat::LiveChangeKind;
 use crate::dialogue::batching::{self, Decision, Pace, Waiting};
 use crate::ids::{ConversationId, MessageId};
 use crate::store::channel::conversation::{self as store, Conversation, InboxMessage, Load, Loaded, Mode};
@@ -99,6 +100,11 @@ pub struct ConversationActor {
 }
 
 impl ConversationActor {
+    /// Something of this conversation was committed.
+    fn announce(&self, kind: LiveChangeKind) {
+        self.context().announcer.announce(self.identity.conversation, kind);
+    }
+
     /// An actor that knows nothing yet; its first wake-up makes it look.
     pub fn new(identity: Identity) -> Self {
         ConversationActor {

@@ -178,6 +178,7 @@ fn write_or_split(pool: &PgPool, batch: IntakeBatch) -> BoxFuture<'_, Result<Int
         outcome.parked += other.parked;
         outcome.media += other.media;
         outcome.wake.extend(other.wake);
+        outcome.statuses_in.extend(other.statuses_in);
         outcome.priced.extend(other.priced);
         outcome.reconciled += other.reconciled;
         outcome.dead_letters.extend(other.dead_letters);

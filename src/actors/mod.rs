@@ -1,7 +1,8 @@
 //! Who acts. All spawning is in [`supervision`]; decisions are in `dialogue`, SQL in `store`.
 //!
-//! [`partitions`] (those of this node, of 64) → [`partition`] → [`conversation`]; [`ai`], [`case`] and [`sender`] beside them; [`intake`] writes webhooks,
-//! [`ledger`] what conversations read and write, [`media`] fetches the files that messages name, [`relay`] publishes events.
+//! [`partitions`] (those of this node, of 64) → [`partition`] → [`conversation`]; [`ai`], [`case`] and [`sender`] beside them;
+//! [`intake`] writes webhooks, [`ledger`] what conversations read and write, [`media`] fetches the files that messages name,
+//! [`relay`] publishes events, [`live_chat`] tells browsers what has changed, [`notification`] records what citizens are to be told.
 
 pub mod ai;
 pub mod case;
@@ -10,8 +11,10 @@ pub mod clients;
 pub mod conversation;
 pub mod intake;
 pub mod ledger;
+pub mod live_chat;
 pub mod media;
 pub mod merging;
+pub mod notification;
 pub mod partition;
 pub mod partitions;
 pub mod relay;

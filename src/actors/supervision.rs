@@ -215,6 +215,18 @@ pub async fn beside<T: Send + 'static>(work: impl Future<Output = T> + Send + 's
     }
 }
 
+/// Serves one connection on this thread, for as long as it lasts. A panic costs that connection.
+pub fn attend(name: &'static str, metrics: &Metrics, serving: impl Future<Output = ()> + 'static) {
+    let metrics = metrics.clone();
+    drop(actix::spawn(async move {
+        let ended = match contained(name, serving).await {
+            Some(()) => Ended::Finished,
+            None => Ended::Panicked,
+        };
+        metrics.actors_ended.with_label_values(&[name, ended.into()]).inc();
+    }));
+}
+
 /// Hands a message over if the mailbox takes it. A `false` loses only a hint: what it told of is in the store.
 pub fn deliver<A, M>(address: &Addr<A>, message: M) -> bool
 where

@@ -15,6 +15,7 @@ use crate::store::ai::analytics::{self as store, Counted, Fact};
 /// What a reply to something that had no words is counted under.
 pub const NO_INTENT: &str = "NONE";
 
+/// Beside what its queue is named after: the bot's replies and the takeovers of the same day.
 const PATTERNS: [TopicPattern; 3] = [
     TopicPattern::new("whatsapp.message.#"),
     TopicPattern::new("govconnect.ai.#"),
@@ -37,7 +38,7 @@ impl Analytics {
 
 impl Subscriber for Analytics {
     fn name(&self) -> &'static str {
-        "ai-service.analytics"
+        "ai-service.whatsapp.message.#"
     }
 
     fn patterns(&self) -> &[TopicPattern] {
@@ -49,8 +50,13 @@ impl Subscriber for Analytics {
         events: Vec<Event>,
     ) -> BoxFuture<'_, Result<(), Box<dyn std::error::Error + Send + Sync>>> {
         Box::pin(async move {
-            let ids: Vec<Uuid> = events.iter().map(|event| event.message_id).collect();
             let facts: Vec<Fact> = events.iter().flat_map(|event| facts(event, &self.zone)).collect();
+            // What tells nothing need not be known when it comes again: that is every message of a citizen.
+            let mut ids: Vec<Uuid> = facts.iter().map(|fact| fact.event).collect();
+            ids.dedup();
+            if ids.is_empty() {
+                return Ok(());
+            }
             Ok(store::count(&self.pool, &ids, &facts).await?)
         })
     }

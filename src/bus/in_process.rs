@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::calls::{Call, NotAnswered, WorkQueue, Worker};
 use super::events::{Event, InProcessBus, NotTaken, PublishEvents};
+use super::live_chat::{LiveChange, LiveChatListener};
 use super::{Bus, Duty, Receivers, WakeListener};
 use crate::ids::{ConversationId, PartitionId};
 
@@ -21,6 +22,7 @@ pub struct LocalBus {
     events: InProcessBus,
     workers: HashMap<WorkQueue, Desk>,
     listener: Option<Arc<dyn WakeListener>>,
+    live_chat: Option<Arc<dyn LiveChatListener>>,
     owned: RwLock<BTreeSet<PartitionId>>,
 }
 
@@ -40,6 +42,7 @@ impl LocalBus {
             events: InProcessBus::new(receivers.subscribers),
             workers: receivers.workers.into_iter().map(desk).collect(),
             listener: receivers.listener,
+            live_chat: receivers.live_chat,
             owned: RwLock::default(),
         }
     }
@@ -85,6 +88,12 @@ impl Bus for LocalBus {
 
     fn is_up(&self) -> bool {
         true
+    }
+
+    fn announce(&self, changes: &[LiveChange]) {
+        if let Some(listener) = &self.live_chat {
+            listener.changed(changes.to_vec());
+        }
     }
 
     fn duties(&self) -> Vec<Duty> {

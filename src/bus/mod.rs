@@ -3,6 +3,7 @@
 //! - [`Bus`]: what both can do; [`in_process`] and [`rabbitmq`] do it
 //! - [`calls`]: what is asked of another service; [`case_calls`]: of the case service
 //! - [`events`]: what happened, and how it reaches those who want to know; [`topics`]: how they say what they want
+//! - [`live_chat`]: which conversations have changed, for those who show them
 //! - [`topology`]: the exchanges and queues at the broker
 //! - [`trace`]: what a message belongs to
 
@@ -11,6 +12,7 @@ pub mod case_calls;
 mod duty;
 pub mod events;
 pub mod in_process;
+pub mod live_chat;
 pub mod rabbitmq;
 pub mod topics;
 pub mod topology;
@@ -26,6 +28,7 @@ use serde_json::Value;
 use self::calls::{Call, NotAnswered, Worker};
 pub use self::duty::{Broken, Duty};
 use self::events::{PublishEvents, Subscriber};
+use self::live_chat::{LiveChange, LiveChatListener};
 use crate::ids::{ConversationId, PartitionId};
 
 /// Why a call was refused whose worker panicked over it.
@@ -46,6 +49,10 @@ pub trait Bus: PublishEvents {
     /// Whether messages get through at present, as far as can be told.
     fn is_up(&self) -> bool;
 
+    /// Tells every node that shows conversations what has changed. A hint, told only after the commit; it may be lost.
+    /// Never waits.
+    fn announce(&self, changes: &[LiveChange]);
+
     /// What somebody must keep doing, each beside the others, for the rest of this to work.
     fn duties(&self) -> Vec<Duty>;
 }
@@ -57,6 +64,7 @@ pub struct Receivers {
     /// One a queue.
     pub workers: Vec<Arc<dyn Worker>>,
     pub listener: Option<Arc<dyn WakeListener>>,
+    pub live_chat: Option<Arc<dyn LiveChatListener>>,
 }
 
 /// Somebody who is told of hints.

@@ -18,6 +18,8 @@ pub const VIRTUAL_HOST: &str = "/govconnect";
 pub const EVENTS: &str = "govconnect.events";
 /// Hints, by partition.
 pub const CONVERSATIONS: &str = "govconnect.conversations";
+/// Which conversations have changed, to every node that shows them.
+pub const LIVE_CHAT: &str = "govconnect.live-chat";
 /// What can never be dealt with; the exchange and its one queue have the same name.
 pub const DEAD_LETTERS: &str = "govconnect.dead-letters";
 
@@ -31,6 +33,16 @@ const EVENT_DELIVERY_LIMIT: i64 = 1000;
 const CALLS_WAITING: i64 = 10_000;
 /// Events that may wait for one subscriber; above it they wait in the outboxes.
 const EVENTS_WAITING: i64 = 1_000_000;
+
+/// Announcements that wait for one node; above it the oldest are forgotten, as the node looks by itself.
+const ANNOUNCEMENTS_WAITING: i64 = 1_000;
+
+/// The arguments of a node's queue of announcements.
+pub(super) fn announcements_kept() -> FieldTable {
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-max-length".into(), AMQPValue::LongLongInt(ANNOUNCEMENTS_WAITING));
+    arguments
+}
 
 /// The routing key of hints for a partition.
 pub fn hint_key(partition: PartitionId) -> String {
@@ -47,6 +59,7 @@ pub async fn declare<'a>(
 ) -> lapin::Result<()> {
     exchange(channel, EVENTS, ExchangeKind::Topic).await?;
     exchange(channel, CONVERSATIONS, ExchangeKind::Direct).await?;
+    exchange(channel, LIVE_CHAT, ExchangeKind::Fanout).await?;
     exchange(channel, DEAD_LETTERS, ExchangeKind::Fanout).await?;
     queue(channel, DEAD_LETTERS, quorum(EVENT_DELIVERY_LIMIT)).await?;
     bind(channel, DEAD_LETTERS, DEAD_LETTERS, "").await?;

@@ -4,6 +4,7 @@ mod actor;
 mod cluster;
 mod conversations;
 mod dead_letters;
+mod live_chat;
 mod media;
 mod messages;
 mod numbers;
@@ -31,6 +32,7 @@ use crate::actors::intake::Intake;
 use crate::actors::media::MediaLibrary;
 use crate::actors::partitions::Partitions;
 use crate::actors::sender::numbers::Numbers;
+use crate::bus::live_chat::Announcer;
 use crate::ids::{ConversationId, NodeId};
 use crate::store::channel::listing;
 use crate::store::page::{Cursor, Page};
@@ -47,6 +49,8 @@ pub struct ChannelState {
     pub partitions: Partitions,
     pub numbers: Numbers,
     pub media: MediaLibrary,
+    /// What has changed is told to those who show it.
+    pub announcer: Announcer,
     /// The node that answers.
     pub node: NodeId,
 }
@@ -67,6 +71,7 @@ fn routes(config: &mut ServiceConfig<'_>) {
             .wrap(from_fn(require_internal_key))
             .service(messages::send_message)
             .service(messages::list_messages)
+            .service(live_chat::list_changes)
             .service(dead_letters::list_dead_letters)
             .service(dead_letters::retry_message)
             .service(numbers::list_numbers)

@@ -25,6 +25,7 @@ use crate::store::ai::analytics;
 use crate::store::channel::idle::Notice;
 use crate::store::channel::takeover::TakeoverError;
 use crate::store::channel::{idle, standing, sweep};
+use crate::store::notification;
 use crate::store::outboxes::{self, Outbox};
 use crate::whatsapp::outgoing::Content;
 
@@ -166,6 +167,7 @@ async fn delete_events(pool: &PgPool, days: i32) -> Result<(), StoreError> {
         while outboxes::delete_published(pool, outbox, days, EVENTS_BATCH).await? == full {}
     }
     while analytics::forget(pool, days, EVENTS_BATCH).await? == full {}
+    while notification::events::forget(pool, days, EVENTS_BATCH).await? == full {}
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use actix_rt::ArbiterHandle;
 use anyhow::Context as _;
 use tokio::task::JoinHandle;
 
-use super::{Beginning, background, media};
+use super::{Beginning, background, live_chat, media};
 use crate::actors::channel::{ChannelContext, ChannelSettings, Sending};
 use crate::actors::clients::{AiClient, CaseClient};
 use crate::actors::intake::{self, Intake};
@@ -60,7 +60,7 @@ pub(super) async fn start(
     beginning: &Beginning<'_>,
     around: Surroundings<'_>,
 ) -> anyhow::Result<(Channel, Answering)> {
-    let Beginning { config, clock, metrics, pool, reserved, vital, .. } = *beginning;
+    let Beginning { config, clock, metrics, pool, reserved, vital, announcer, .. } = *beginning;
     let graph_url = graph_url(config, around.simulator)?;
     let home = around.arbiters.first().context("no arbiter")?;
     let numbers = Numbers::new(Pace::from(&config.whatsapp), clock.clone(), metrics.clone());
@@ -79,9 +79,10 @@ pub(super) async fn start(
 
     let (intake, queue) = intake::queue(config.intake.queue, config.intake.max_batch_rows, metrics.clone());
     let writer = {
-        let (partitions, media) = (partitions.clone(), media.clone());
+        let (partitions, media, announcer) = (partitions.clone(), media.clone(), announcer.clone());
         let writing = intake::run(queue, reserved.clone(), metrics.clone(), move |outcome| {
             partitions.wake_all(&outcome.wake, "hint");
+            live_chat::announce_intake(&announcer, outcome);
             if outcome.media > 0 {
                 // A wake-up that is lost costs a sweep.
                 supervision::deliver(&media, FetchMedia);
@@ -110,7 +111,7 @@ async fn context(
     graph_url: &str,
     home: &ArbiterHandle,
 ) -> anyhow::Result<Arc<ChannelContext>> {
-    let Beginning { config, clock, metrics, pool, reserved, vital, .. } = *beginning;
+    let Beginning { config, clock, metrics, pool, reserved, vital, announcer, .. } = *beginning;
     let client = GraphClient::new(
         graph_url,
         &config.whatsapp.graph_version,
@@ -140,6 +141,7 @@ async fn context(
         sender,
         sending,
         lease: around.lease.clone(),
+        announcer: announcer.clone(),
     }))
 }
 

@@ -9,8 +9,11 @@ use anyhow::Context as _;
 use sqlx::PgPool;
 
 use super::channel::Answering;
+use super::live_chat;
+use crate::actors::live_chat::LiveChat;
 use crate::ai::service::AiService;
 use crate::bus::Bus;
+use crate::bus::live_chat::Announcer;
 use crate::clock::Clock;
 use crate::config::{Config, Role};
 use crate::http::channel::ChannelState;
@@ -38,6 +41,8 @@ pub(super) struct Parts<'a> {
     pub node: NodeId,
     pub draining: &'a Arc<AtomicBool>,
     pub bus: &'a Arc<dyn Bus>,
+    pub announcer: &'a Announcer,
+    pub live_chat: &'a LiveChat,
 }
 
 /// All services as they are without a node; for their OpenAPI documents.
@@ -105,6 +110,7 @@ fn service(
                 partitions: answering.partitions,
                 numbers: answering.numbers,
                 media: answering.media,
+                announcer: parts.announcer.clone(),
                 node: parts.node,
             })
         }
@@ -118,20 +124,25 @@ fn service(
             clock: parts.clock.clone(),
         }),
         Role::Ai => ai::service(parts.ai.clone()),
-        Role::Dashboard => dashboard::service(DashboardState {
-            pool: parts.pool.clone(),
-            clock: parts.clock.clone(),
-            session_key: config.dashboard.session_key.clone(),
-            session_hours: config.dashboard.session_hours,
-            environment: config.environment,
-            services: ServiceUrls {
-                channel: service_url(config, Role::Channel, up)?,
-                case: service_url(config, Role::Case, up)?,
-                internal_key: config.internal.api_keys.first().cloned().unwrap_or_default(),
-            },
-            http: http_client::builder(SERVICE_TIMEOUT).build()?,
-            metrics: parts.metrics.clone(),
-        }),
+        Role::Dashboard => {
+            let state = DashboardState {
+                pool: parts.pool.clone(),
+                clock: parts.clock.clone(),
+                session_key: config.dashboard.session_key.clone(),
+                session_hours: config.dashboard.session_hours,
+                environment: config.environment,
+                services: ServiceUrls {
+                    channel: service_url(config, Role::Channel, up)?,
+                    case: service_url(config, Role::Case, up)?,
+                    internal_key: config.internal.api_keys.first().cloned().unwrap_or_default(),
+                },
+                http: http_client::builder(SERVICE_TIMEOUT).build()?,
+                metrics: parts.metrics.clone(),
+                live_chat: parts.live_chat.clone(),
+            };
+            live_chat::start(&state);
+            dashboard::service(state)
+        }
     }))
 }
 

@@ -11,6 +11,7 @@ use futures::future::BoxFuture;
 use govconnect::bus::calls::{Call, NotAnswered, Poison, WorkQueue, Worker};
 use govconnect::bus::events::{Event, Subscriber};
 use govconnect::bus::in_process::LocalBus;
+use govconnect::bus::live_chat::{LiveChange, LiveChangeKind, LiveChatListener};
 use govconnect::bus::rabbitmq::RabbitBus;
 use govconnect::bus::topics::TopicPattern;
 use govconnect::bus::trace::Traceparent;
@@ -28,14 +29,14 @@ use crate::support::office::eventually;
 const LONG: Duration = Duration::from_secs(20);
 
 /// A bus whose duties are done until it is dropped.
-struct Running {
-    bus: Arc<dyn Bus>,
+pub struct Running {
+    pub bus: Arc<dyn Bus>,
     metrics: Metrics,
     _stop: watch::Sender<bool>,
 }
 
 impl Running {
-    fn new(bus: Arc<dyn Bus>, metrics: Metrics) -> Self {
+    pub fn new(bus: Arc<dyn Bus>, metrics: Metrics) -> Self {
         let (stop, stopping) = watch::channel(false);
         for duty in bus.duties() {
             let stopping = stopping.clone();
@@ -44,7 +45,7 @@ impl Running {
         Running { bus, metrics, _stop: stop }
     }
 
-    fn over(broker: &TestBroker, receivers: Receivers) -> Self {
+    pub fn over(broker: &TestBroker, receivers: Receivers) -> Self {
         let metrics = Metrics::new().unwrap();
         Self::new(Arc::new(RabbitBus::new(&broker.url(), &metrics, receivers).unwrap()), metrics)
     }
@@ -287,5 +288,42 @@ async fn hints_reach_the_owner_of_the_partition_and_no_longer_the_former_one() {
         .await;
         assert_eq!(*ear.0.lock().unwrap(), BTreeSet::from([theirs]));
     })
+    .await;
+}
+
+#[derive(Default)]
+struct Screen(Mutex<BTreeSet<LiveChange>>);
+
+impl LiveChatListener for Screen {
+    fn changed(&self, changes: Vec<LiveChange>) {
+        self.0.lock().unwrap().extend(changes);
+    }
+}
+
+#[tokio::test]
+async fn changes_reach_whoever_shows_conversations_also_many_at_once() {
+    let receivers = || {
+        let screen = Arc::new(Screen::default());
+        (Receivers { live_chat: Some(screen.clone()), ..Receivers::default() }, screen)
+    };
+    with_each(receivers, async |running, screen| {
+        let changes: Vec<LiveChange> = (0..2500)
+            .map(|_| LiveChange { conversation_id: ConversationId::new(), kind: LiveChangeKind::Messages })
+            .collect();
+        // They may be lost, so they are announced until they have come.
+        eventually("they have come", async || {
+            running.bus.announce(&changes);
+            (screen.0.lock().unwrap().len() == changes.len()).then_some(())
+        })
+        .await;
+    })
+    .await;
+    with_each(
+        || (Receivers::default(), ()),
+        async |running, ()| {
+            let conversation_id = ConversationId::new();
+            running.bus.announce(&[LiveChange { conversation_id, kind: LiveChangeKind::Takeover }]);
+        },
+    )
     .await;
 }

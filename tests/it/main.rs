@@ -29,6 +29,7 @@ mod dashboard;
 mod embedded;
 mod events;
 mod health_command;
+mod live_chat;
 mod media_storage;
 mod membership;
 mod notification;

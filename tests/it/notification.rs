@@ -1,7 +1,10 @@
 //! The notification service: recorded once, told from templates, forwards only.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use govconnect::actors::notification::NotificationEvents;
+use govconnect::bus::events::{Event, InProcessBus, NotTaken, PublishEvents};
 use govconnect::clock::Clock;
 use govconnect::http::notification::{self, NotificationState};
 use govconnect::ids::PersonId;
@@ -22,7 +25,7 @@ fn verified() -> Value {
     json!({
         "event_id": Uuid::now_v7(), "person_id": PersonId::new(), "wa_user_id": "6281200000001",
         "complaint_id": "LAP-20260102-001", "template": "complaint_verified",
-        "variables": {"lap_id": "LAP-20260102-001", "kategori": "Jalan rusak", "alamat": "Jl. {{ kategori }} 🙏"},
+        "variables": {"lap_id": "LAP-20260102-001", "kategori": "Jalan {{ lap_id }} rusak 🙏"},
     })
 }
 
@@ -38,14 +41,14 @@ async fn a_notification_is_recorded_with_its_text_and_stays_queued() {
     let recorded = service.post("/internal/notifications", &verified()).await.success(201);
     assert_eq!((&recorded["status"], &recorded["language"]), (&json!("queued"), &json!("id")));
     let body = recorded["body"].as_str().unwrap();
-    assert!(body.contains("LAP-20260102-001 (Jalan rusak, Jl. {{ kategori }} 🙏)"), "{body}");
+    assert!(body.contains("LAP-20260102-001 (Jalan {{ lap_id }} rusak 🙏)"), "{body}");
     let path = format!("/internal/notifications/{}", recorded["notification_id"].as_str().unwrap());
     assert_eq!(service.get(&path).await.success(200), recorded);
 
     let english =
         service.post("/internal/notifications", &with(verified(), "language", "en")).await.success(201);
     assert!(english["body"].as_str().unwrap().starts_with("Report LAP-20260102-001"), "{english}");
-    let nul = with(verified(), "variables", json!({"lap_id": "a\0b", "kategori": "", "alamat": ""}));
+    let nul = with(verified(), "variables", json!({"lap_id": "a\0b", "kategori": ""}));
     let nul = service.post("/internal/notifications", &nul).await.success(201);
     assert!(nul["body"].as_str().unwrap().contains("a\u{FFFD}b"));
 }
@@ -119,11 +122,8 @@ async fn what_cannot_be_accepted_is_named() {
         (with(verified(), "language", "su"), "language"),
         (with(verified(), "when", "now"), "when"),
         (with(verified(), "complaint_id", "LAP-1"), "complaint_id"),
-        (with(verified(), "variables", json!({"lap_id": "x", "kategori": "y"})), "variables.alamat"),
-        (
-            with(verified(), "variables", json!({"lap_id": "", "kategori": "", "alamat": "", "nik": ""})),
-            "variables.nik",
-        ),
+        (with(verified(), "variables", json!({"lap_id": "x"})), "variables.kategori"),
+        (with(verified(), "variables", json!({"lap_id": "", "kategori": "", "nik": ""})), "variables.nik"),
         (with(verified(), "variables", json!({"lap_id": "x".repeat(10_001)})), "variables"),
     ] {
         service.post("/internal/notifications", &body).await.problem_with_field(field);
@@ -214,4 +214,125 @@ async fn the_templates_speak_as_the_office_does() {
         govconnect::notification::render(body, &values)
             .unwrap_or_else(|error| panic!("{name} {language}: {error}"));
     }
+}
+
+fn told(routing_key: &str, body: Value) -> Event {
+    let occurred_at = "2026-01-02T05:00:00Z".parse().unwrap();
+    Event { message_id: Uuid::now_v7(), routing_key: routing_key.into(), body, occurred_at, from: "case" }
+}
+
+fn complaint(extra: Value) -> Value {
+    let mut body = json!({"complaint_id": "LAP-20260102-001", "person_id": PersonId::new(),
+        "wa_user_id": "6281200000001", "kategori": "jalan_rusak", "status": "baru"});
+    body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+    body
+}
+
+#[actix_rt::test]
+async fn events_become_notifications_once_however_often_they_come() {
+    let database = TestDatabase::create().await;
+    let service = start(&database);
+    let clock = Clock::fixed("2026-01-02T05:00:00Z".parse().unwrap());
+    let bus = InProcessBus::new(vec![Arc::new(NotificationEvents::new(database.pool.clone(), clock))]);
+    let done = json!({"status": "selesai", "from": "diproses", "note": "Sudah ditambal"});
+    let events = [
+        told("govconnect.complaint.created", complaint(json!({}))),
+        told("govconnect.complaint.created", complaint(json!({"origin_conversation_id": Uuid::now_v7()}))),
+        told("govconnect.complaint.updated", complaint(done)),
+        told("govconnect.complaint.updated", complaint(json!({"status": "ditolak", "from": "baru"}))),
+        told("govconnect.complaint.updated", complaint(json!({"note": "belum ada perubahan"}))),
+        told("govconnect.takeover.started", json!({"conversation_id": Uuid::now_v7(), "admin_id": "rina"})),
+    ];
+    // Twice at once, and once more.
+    let (one, other) = tokio::join!(bus.publish(&events), bus.publish(&events));
+    one.unwrap();
+    other.unwrap();
+    bus.publish(&events[2..]).await.unwrap();
+    let list = service.get("/internal/notifications").await.success(200);
+    let mut bodies: Vec<&str> =
+        list["items"].as_array().unwrap().iter().map(|item| item["body"].as_str().unwrap()).collect();
+    bodies.sort_unstable();
+    assert_eq!(bodies.len(), 3, "{bodies:#?}");
+    assert!(
+        bodies[0].starts_with("Laporan Bapak/Ibu tentang jalan rusak sudah kami terima dengan nomor LAP-")
+    );
+    assert!(bodies[1].contains("Alasannya: - "), "{bodies:#?}");
+    assert!(bodies[2].contains("Catatan petugas: Sudah ditambal"), "{bodies:#?}");
+    assert!(list["items"].as_array().unwrap().iter().all(|item| item["status"] == "queued"));
+}
+
+#[actix_rt::test]
+async fn what_whatsapp_tells_of_a_message_moves_the_notification_that_was_sent_as_it() {
+    let database = TestDatabase::create().await;
+    let service = start(&database);
+    let (pool, clock) = (database.pool.clone(), Clock::fixed("2026-01-02T05:00:00Z".parse().unwrap()));
+    let bus = InProcessBus::new(vec![Arc::new(NotificationEvents::new(pool.clone(), clock))]);
+    let mut paths = Vec::new();
+    let messages = [Uuid::now_v7(), Uuid::now_v7()];
+    for message in messages {
+        let recorded = service.post("/internal/notifications", &verified()).await.success(201);
+        let id = recorded["notification_id"].as_str().unwrap().to_owned();
+        sqlx::query(
+            "UPDATE gc_notification.notifications SET message_id = $1 WHERE notification_id = $2::uuid",
+        )
+        .bind(message)
+        .bind(&id)
+        .execute(&pool)
+        .await
+        .unwrap();
+        paths.push(format!("/internal/notifications/{id}"));
+    }
+    let status = |message: Uuid, status: &str| {
+        let errors = json!({"class": "unreachable", "title": "Message undeliverable"});
+        told("whatsapp.message.status", json!({"message_id": message, "status": status, "errors": errors}))
+    };
+    let events = [
+        status(messages[0], "sent"),
+        status(messages[0], "read"),
+        status(messages[0], "delivered"),
+        status(messages[1], "failed"),
+        status(Uuid::now_v7(), "read"),
+    ];
+    bus.publish(&events).await.unwrap();
+    bus.publish(&events).await.unwrap();
+    let read = service.get(&paths[0]).await.success(200);
+    assert_eq!(read["status"], "read");
+    let failed = service.get(&paths[1]).await.success(200);
+    assert_eq!((&failed["status"], &failed["error"]), (&json!("failed"), &json!("Message undeliverable")));
+    let keys: Vec<String> =
+        sqlx::query_scalar("SELECT routing_key FROM gc_notification.event_outbox ORDER BY seq")
+            .fetch_all(&pool)
+            .await
+            .unwrap();
+    assert_eq!(keys, ["govconnect.notification.sent", "govconnect.notification.failed"]);
+}
+
+#[actix_rt::test]
+async fn what_cannot_be_recorded_now_comes_again_and_what_never_can_holds_up_nothing() {
+    let database = TestDatabase::create().await;
+    let service = start(&database);
+    let clock = Clock::fixed("2026-01-02T05:00:00Z".parse().unwrap());
+    let bus = InProcessBus::new(vec![Arc::new(NotificationEvents::new(database.pool.clone(), clock))]);
+    let rename = async |from: &str, to: &str| {
+        let statement = format!("ALTER TABLE gc_notification.{from} RENAME TO {to}");
+        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&database.pool).await.unwrap();
+    };
+    let events = [
+        told("govconnect.complaint.updated", complaint(json!({"status": "selesai", "from": "diproses"}))),
+        told("govconnect.complaint.created", complaint(json!({}))),
+    ];
+    rename("notifications", "away").await;
+    assert!(matches!(bus.publish(&events).await, Err(NotTaken::Refused { .. })));
+    rename("away", "notifications").await;
+    sqlx::query(
+        "UPDATE gc_notification.notification_templates SET active = false WHERE name = 'complaint_done'",
+    )
+    .execute(&database.pool)
+    .await
+    .unwrap();
+    bus.publish(&events).await.unwrap();
+    let list = service.get("/internal/notifications").await.success(200);
+    let templates: Vec<&Value> =
+        list["items"].as_array().unwrap().iter().map(|item| &item["template"]).collect();
+    assert_eq!(templates, ["complaint_received"]);
 }

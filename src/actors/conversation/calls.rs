@@ -1,17 +1,18 @@
 //! Effects in other services: rows of `gc_channel.calls`, made after the commit with a frozen body and key, repeated
 //! until answered. The answer and the reply to the citizen are a second commit (I5).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::thinking::{outbound, reply_event};
+use super::thinking::{Replied, outbound, reply_event};
 use super::{Activity, ConversationActor};
 use crate::actors::clients::{CallFailed, CaseClient};
 use crate::bus::case_calls::{CancelComplaint, CreateComplaint, PersonMerged};
+use crate::bus::live_chat::LiveChangeKind;
 use crate::complaint::Urgency;
 use crate::dialogue::answers::{self, Answer};
 use crate::dialogue::state::{DialogueState, Draft};
@@ -105,6 +106,7 @@ impl ConversationActor {
         self.begin(Activity::Committing);
         let client = self.context().case.clone();
         let body = call.body.clone();
+        let asked = Instant::now();
         let asking = async move {
             crate::crash_point!("call::before");
             crate::delay_point!("call::slow");
@@ -113,7 +115,9 @@ impl ConversationActor {
             answer
         };
         context.spawn(asking.into_actor(self).map(move |answered, actor, context| match answered {
-            Ok((answer, language)) => actor.take_answer(&call, &answer, language, context),
+            Ok((answer, language)) => {
+                actor.take_answer(&call, &answer, language, asked.elapsed(), context);
+            }
             Err(failed) => actor.postpone(&call, &failed, context),
         }));
     }
@@ -123,6 +127,7 @@ impl ConversationActor {
         call: &OpenCall,
         answer: &Answer,
         language: Language,
+        took: Duration,
         context: &mut Context<Self>,
     ) {
         let Some(conversation) = &self.conversation else { return };
@@ -137,7 +142,9 @@ impl ConversationActor {
         };
         // Which messages led to the call, its turn knew; the reply is told of here, where it is made.
         let handed_over = outcome.hand_over.is_some();
-        let events = outbound.first().map(|first| reply_event(self, &[], intent, first, handed_over));
+        let events = outbound.first().map(|first| {
+            reply_event(self, &Replied { messages: &[], intent, text: &first.text, handed_over, took })
+        });
         let commit = AnswerCommit {
             conversation_id: conversation.conversation_id,
             version: conversation.version,
@@ -158,8 +165,12 @@ impl ConversationActor {
             actor.begin(Activity::Resting);
             actor.dirty = true;
             match written {
-                Ok(Committed::Yes(_)) if has_reply => actor.deliver(context),
-                Ok(Committed::Yes(_)) => {}
+                Ok(Committed::Yes(_)) => {
+                    actor.announce(LiveChangeKind::Messages);
+                    if has_reply {
+                        actor.deliver(context);
+                    }
+                }
                 // The call stays open; it is made again with the same key, and answered the same.
                 Ok(Committed::Stale) => {}
                 Err(error) => return actor.store_failed(&error, context),

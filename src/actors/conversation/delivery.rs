@@ -17,6 +17,7 @@ use crate::actors::channel::ChannelContext;
 use crate::actors::ledger::{Granted, LedgerError};
 use crate::actors::sender::{AwaitTurn, Send, Settled};
 use crate::actors::supervision;
+use crate::bus::live_chat::LiveChangeKind;
 use crate::ids::Epoch;
 use crate::retry;
 use crate::store::StoreError;
@@ -193,6 +194,7 @@ async fn deliver_one(
         .retry(retry::until_it_works())
         .notify(|error, pause| tracing::warn!(%error, pause_ms = pause.as_millis(), "the end of a send is written again"))
         .await?;
+    channel.announcer.announce(id, LiveChangeKind::Status);
     failures::count(&channel, &claimed, &settled);
     Ok(match settled {
         Settled::Failed { aftermath: Some(_), .. } => {

@@ -2,7 +2,7 @@
 //! a commit is never cancelled, and a stale one changes nothing.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::{ActorFutureExt, AsyncContext, Context, SpawnHandle, WrapFuture};
 use jiff::SignedDuration;
@@ -15,6 +15,7 @@ use crate::actors::clients::CallFailed;
 use crate::actors::ledger::LedgerError;
 use crate::ai::service::BUILTIN_MODEL;
 use crate::bus::case_calls::ReportedComplaint;
+use crate::bus::live_chat::LiveChangeKind;
 use crate::dialogue::batching;
 use crate::dialogue::corrections::{self, Correction, Standing, What};
 use crate::dialogue::reply::{self, Reply};
@@ -43,6 +44,7 @@ pub(super) struct Thinking {
     handle: SpawnHandle,
     batch: Vec<InboxMessage>,
     restarts: u32,
+    began: Instant,
 }
 
 impl Thinking {
@@ -77,11 +79,11 @@ impl ConversationActor {
                 return;
             };
             match result {
-                Ok(thought) => actor.commit(thinking.batch, thought, context),
-                Err(failed) => actor.turn_failed(thinking.batch, &failed, context),
+                Ok(thought) => actor.commit(&thinking, thought, context),
+                Err(failed) => actor.turn_failed(&thinking, &failed, context),
             }
         }));
-        self.begin(Activity::Thinking(Box::new(Thinking { handle, batch, restarts })));
+        self.begin(Activity::Thinking(Box::new(Thinking { handle, batch, restarts, began: Instant::now() })));
     }
 
     /// Gives up the thinking; nothing has been written.
@@ -134,8 +136,9 @@ impl ConversationActor {
     }
 
     /// Decides, and commits everything in one statement.
-    fn commit(&mut self, batch: Vec<InboxMessage>, thought: Thought, context: &mut Context<Self>) {
+    fn commit(&mut self, thinking: &Thinking, thought: Thought, context: &mut Context<Self>) {
         crate::crash_point!("conversation::turn");
+        let batch = &thinking.batch;
         let Some(conversation) = &self.conversation else { return };
         let channel = self.context().clone();
         let (state, _) = DialogueState::from_json(&conversation.state);
@@ -156,9 +159,14 @@ impl ConversationActor {
         let calls = outcome.effects.iter().map(|effect| self.new_call(effect, language)).collect();
         let outbound = outbound(outcome.reply);
         let events = outbound.first().map(|first| {
-            let handed_over = outcome.hand_over.is_some();
-            let intent = thought.understanding.intents.first().copied();
-            reply_event(self, &ids_of(&batch), intent, first, handed_over)
+            let told = Replied {
+                messages: &ids_of(batch),
+                intent: thought.understanding.intents.first().copied(),
+                text: &first.text,
+                handed_over: outcome.hand_over.is_some(),
+                took: thinking.began.elapsed(),
+            };
+            reply_event(self, &told)
         });
         let commit = TurnCommit {
             conversation_id: conversation.conversation_id,
@@ -198,6 +206,7 @@ impl ConversationActor {
             actor.stop_typing(context);
             match written {
                 Ok(Committed::Yes(version)) => {
+                    actor.announce(LiveChangeKind::Messages);
                     actor.context().metrics.turns.with_label_values(&[outcome]).inc();
                     if let Some(conversation) = &mut actor.conversation {
                         conversation.version = version;
@@ -221,7 +230,8 @@ impl ConversationActor {
     }
 
     /// Again after a pause; too often, and a person is called instead: never silence.
-    fn turn_failed(&mut self, batch: Vec<InboxMessage>, failed: &CallFailed, context: &mut Context<Self>) {
+    fn turn_failed(&mut self, thinking: &Thinking, failed: &CallFailed, context: &mut Context<Self>) {
+        let batch = &thinking.batch;
         let Some(conversation) = &self.conversation else { return };
         tracing::warn!(conversation.id = %conversation.conversation_id, attempt = conversation.failed_turns + 1, error = %failed, "turn failed");
         if conversation.failed_turns + 1 >= self.context().settings.turn_attempts {
@@ -239,7 +249,7 @@ impl ConversationActor {
                 processed: batch.iter().map(|message| message.message_id).collect(),
                 outbound: outbound(Some(reply)),
                 calls: Vec::new(),
-                events: vec![error_event(self, &ids_of(&batch), failed)],
+                events: vec![error_event(self, thinking, failed)],
                 hand_over: Some("the bot failed several times".into()),
             };
             return self.write_turn(commit, "handed_over", context);
@@ -429,37 +439,54 @@ fn ids_of(batch: &[InboxMessage]) -> Vec<MessageId> {
     batch.iter().map(|message| message.message_id).collect()
 }
 
-/// The bot replied to these messages.
-pub(super) fn reply_event(
-    actor: &ConversationActor,
-    messages: &[MessageId],
-    intent: Option<Intent>,
-    first: &NewOutbound,
-    handed_over: bool,
-) -> NewEvent {
+/// A reply, as others are told of it.
+pub(super) struct Replied<'a> {
+    /// What it answers.
+    pub messages: &'a [MessageId],
+    pub intent: Option<Intent>,
+    pub text: &'a str,
+    pub handed_over: bool,
+    /// How long it was thought about.
+    pub took: Duration,
+}
+
+/// Nothing that the built-in understanding says is paid for by the token.
+const BUILTIN_TOKENS: u32 = 0;
+
+/// The bot replied.
+pub(super) fn reply_event(actor: &ConversationActor, replied: &Replied<'_>) -> NewEvent {
     NewEvent {
         routing_key: "govconnect.ai.reply".into(),
         body: json!({
             "conversation_id": actor.identity.conversation,
-            "message_ids": messages,
-            "intent": intent,
-            "reply_text": first.text,
-            "hand_over": handed_over,
+            "message_ids": replied.messages,
+            "intent": replied.intent,
+            "reply_text": replied.text,
+            "hand_over": replied.handed_over,
             "model": BUILTIN_MODEL,
+            "tokens": BUILTIN_TOKENS,
+            "ms": millis(replied.took),
         }),
     }
 }
 
 /// The bot gave up on these messages and called a person.
-fn error_event(actor: &ConversationActor, messages: &[MessageId], failed: &CallFailed) -> NewEvent {
+fn error_event(actor: &ConversationActor, thinking: &Thinking, failed: &CallFailed) -> NewEvent {
     NewEvent {
         routing_key: "govconnect.ai.error".into(),
         body: json!({
             "conversation_id": actor.identity.conversation,
-            "message_ids": messages,
+            "message_ids": ids_of(&thinking.batch),
+            "intent": None::<Intent>,
             "error": failed.to_string(),
             "hand_over": true,
             "model": BUILTIN_MODEL,
+            "tokens": BUILTIN_TOKENS,
+            "ms": millis(thinking.began.elapsed()),
         }),
     }
+}
+
+fn millis(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
 }

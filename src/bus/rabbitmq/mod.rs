@@ -6,7 +6,9 @@
 //! - [`publishing`]: events and hints out
 //! - [`calling`]: calls out, answers in
 //! - [`consuming`]: events, calls and hints in
+//! - [`announcing`]: changes for live chat, out and in
 
+mod announcing;
 mod calling;
 mod consuming;
 mod links;
@@ -22,11 +24,13 @@ use secrecy::SecretString;
 use serde_json::Value;
 use tokio::sync::watch;
 
+use self::announcing::Announcements;
 use self::calling::Calls;
 use self::links::Links;
 use self::publishing::{EventPublisher, Hints};
 use super::calls::{Call, NotAnswered};
 use super::events::{Event, NotTaken, PublishEvents};
+use super::live_chat::LiveChange;
 use super::{Broken, Bus, Duty, Receivers};
 use crate::ids::{ConversationId, PartitionId};
 use crate::metrics::Metrics;
@@ -42,6 +46,7 @@ struct Inner {
     metrics: Metrics,
     events: EventPublisher,
     hints: Hints,
+    announcements: Announcements,
     calls: Calls,
     owned: watch::Sender<BTreeSet<PartitionId>>,
 }
@@ -57,6 +62,7 @@ impl RabbitBus {
             metrics: metrics.clone(),
             events: EventPublisher::default(),
             hints: Hints::default(),
+            announcements: Announcements::default(),
             calls: Calls::new(),
             owned: watch::Sender::default(),
         };
@@ -88,6 +94,10 @@ impl Bus for RabbitBus {
         self.inner.links.are_up()
     }
 
+    fn announce(&self, changes: &[LiveChange]) {
+        self.inner.announcements.add(changes, &self.inner.metrics);
+    }
+
     fn duties(&self) -> Vec<Duty> {
         let inner = &self.inner;
         let mut duties = vec![
@@ -96,6 +106,9 @@ impl Bus for RabbitBus {
             }),
             duty("bus_hints", inner, |inner| async move {
                 publishing::send_hints(&inner.links, &inner.metrics, &inner.hints).await
+            }),
+            duty("bus_announcements", inner, |inner| async move {
+                announcing::announce(&inner.links, &inner.metrics, &inner.announcements).await
             }),
         ];
         for subscriber in &self.receivers.subscribers {
@@ -118,6 +131,13 @@ impl Bus for RabbitBus {
                 let listener = listener.clone();
                 let owned = inner.owned.subscribe();
                 async move { consuming::hear_hints(&inner.links, &listener, owned).await }
+            }));
+        }
+        if let Some(listener) = &self.receivers.live_chat {
+            let listener = listener.clone();
+            duties.push(duty("bus_live_chat", inner, move |inner| {
+                let listener = listener.clone();
+                async move { announcing::hear_announcements(&inner.links, &listener).await }
             }));
         }
         duties

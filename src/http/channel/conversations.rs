@@ -9,6 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::{ChannelState, cursor_id, find_conversation, page};
+use crate::bus::live_chat::LiveChangeKind;
 use crate::http::common::not_blank;
 use crate::http::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::http::problem::Problem;
@@ -232,5 +233,6 @@ pub(super) async fn retry_conversation(
         return Err(Problem::conflict("the conversation is not parked"));
     }
     state.partitions.wake(conversation, "hint");
+    state.announcer.announce(conversation, LiveChangeKind::Takeover);
     Ok(HttpResponse::NoContent().finish())
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{ChannelState, cursor_id, page, window_closed};
+use crate::bus::live_chat::LiveChangeKind;
 use crate::http::extract::{ApiPath, ApiQuery};
 use crate::http::problem::Problem;
 use crate::ids::{ConversationId, MessageId};
@@ -105,6 +106,7 @@ pub(super) async fn retry_message(
 ) -> Result<HttpResponse, Problem> {
     let conversation = dead_letters::retry(&state.pool, id.0).await?;
     state.partitions.wake(conversation, "hint");
+    state.announcer.announce(conversation, LiveChangeKind::Status);
     Ok(HttpResponse::Accepted().finish())
 }
 

@@ -10,12 +10,13 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{ChannelState, cursor_id, find_conversation, page, window_closed};
+use crate::bus::live_chat::LiveChangeKind;
 use crate::http::extract::{ApiJson, ApiQuery};
 use crate::http::problem::Problem;
 use crate::ids::{ConversationId, MediaId, MessageId};
 use crate::metrics::Metrics;
 use crate::store::channel::conversation::NewOutbound;
-use crate::store::channel::listing;
+use crate::store::channel::listing::{self, MessageRow};
 use crate::store::channel::media::{self, MediaRow};
 use crate::store::channel::outbox::{QueueError, QueuedByOthers, queue, reference};
 use crate::store::text::storable;
@@ -129,6 +130,7 @@ pub(super) async fn send_message(
         }
     })?;
     state.partitions.wake(conversation, "hint");
+    state.announcer.announce(conversation, LiveChangeKind::Messages);
     Ok(HttpResponse::Accepted().json(SendAnswer { message_id: first }))
 }
 
@@ -209,6 +211,7 @@ impl From<MediaRow> for MediaItem {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct MessageItem {
     message_id: MessageId,
+    conversation_id: ConversationId,
     /// `in` or `out`.
     direction: String,
     kind: String,
@@ -295,35 +298,44 @@ pub(super) async fn list_messages(
         media::of_messages(&state.pool, &ids).await?.into_iter().collect();
     let items = rows
         .into_iter()
-        .map(|row| MessageItem {
-            media: files.remove(&row.message_id).map(MediaItem::from),
-            reply_to: row.reply_to.or_else(|| told(&row.content, "/context/id")),
-            reacts_to: told(&row.content, "/reaction/message_id"),
-            changes: told(&row.content, "/edit/original_message_id")
-                .or_else(|| told(&row.content, "/revoke/original_message_id")),
-            edited_by: row.edited_by,
-            revoked_at: row.revoked_at,
-            forwarded: is_true(&row.content, "/context/forwarded")
-                || is_true(&row.content, "/context/frequently_forwarded"),
-            frequently_forwarded: is_true(&row.content, "/context/frequently_forwarded"),
-            message_id: row.message_id,
-            direction: row.direction,
-            kind: row.kind,
-            text: row.text,
-            content: row.content,
-            origin: row.origin,
-            status: row.status,
-            author: row.author,
-            error: row.error,
-            attempts: row.attempts,
-            next_attempt_at: row.next_attempt_at,
-            replaces: row.replaces,
-            pricing: row.pricing,
-            wa_conversation: row.wa_conversation,
-            timestamp: row.sent_at,
-            wamid: row.wamid,
-            processed_at: row.processed_at,
+        .map(|row| {
+            let file = files.remove(&row.message_id);
+            item(row, file)
         })
         .collect();
     Ok(HttpResponse::Ok().json(MessagesPage { items, next_cursor }))
+}
+
+/// A message as it is told, with its file.
+pub(super) fn item(row: MessageRow, file: Option<MediaRow>) -> MessageItem {
+    MessageItem {
+        media: file.map(MediaItem::from),
+        conversation_id: row.conversation_id,
+        reply_to: row.reply_to.or_else(|| told(&row.content, "/context/id")),
+        reacts_to: told(&row.content, "/reaction/message_id"),
+        changes: told(&row.content, "/edit/original_message_id")
+            .or_else(|| told(&row.content, "/revoke/original_message_id")),
+        edited_by: row.edited_by,
+        revoked_at: row.revoked_at,
+        forwarded: is_true(&row.content, "/context/forwarded")
+            || is_true(&row.content, "/context/frequently_forwarded"),
+        frequently_forwarded: is_true(&row.content, "/context/frequently_forwarded"),
+        message_id: row.message_id,
+        direction: row.direction,
+        kind: row.kind,
+        text: row.text,
+        content: row.content,
+        origin: row.origin,
+        status: row.status,
+        author: row.author,
+        error: row.error,
+        attempts: row.attempts,
+        next_attempt_at: row.next_attempt_at,
+        replaces: row.replaces,
+        pricing: row.pricing,
+        wa_conversation: row.wa_conversation,
+        timestamp: row.sent_at,
+        wamid: row.wamid,
+        processed_at: row.processed_at,
+    }
 }

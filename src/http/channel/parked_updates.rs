@@ -10,6 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::{ChannelState, cursor_id, page, to_batch};
+use crate::bus::live_chat::LiveChangeKind;
 use crate::http::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::http::problem::Problem;
 use crate::store::StoreError;
@@ -140,6 +141,10 @@ pub(super) async fn retry_parked_update(
         Err(error) => return Err(error.into()),
     };
     state.partitions.wake_all(&outcome.wake, "hint");
+    let written = outcome.wake.iter().map(|(_, conversation)| *conversation);
+    state
+        .announcer
+        .announce_all(written.chain(outcome.statuses_in.iter().copied()), LiveChangeKind::Messages);
     Ok(HttpResponse::Ok().json(RetryAnswer {
         messages: outcome.new_messages + outcome.echoes,
         statuses: outcome.statuses,

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{ChannelState, find_conversation};
+use crate::bus::live_chat::LiveChangeKind;
 use crate::http::extract::{ApiJson, ApiPath};
 use crate::http::problem::Problem;
 use crate::ids::{ConversationId, MessageId};
@@ -73,6 +74,7 @@ pub(super) async fn start_takeover(
     crate::crash_point!("takeover::before_answer");
     // The transaction has decided already; the wake-up only makes the actor drop its AI work.
     state.partitions.wake(conversation, "hint");
+    state.announcer.announce(conversation, LiveChangeKind::Takeover);
     let in_flight = wait_for_in_flight(&state, conversation).await?;
     Ok(HttpResponse::Ok().json(StartAnswer {
         conversation_id: conversation,
@@ -131,6 +133,7 @@ pub(super) async fn end_takeover(
     let last_seen = request.0.last_seen_message_id;
     takeover::end(&state.pool, conversation, request.0.admin_id.as_deref(), last_seen, reason).await?;
     state.partitions.wake(conversation, "hint");
+    state.announcer.announce(conversation, LiveChangeKind::Takeover);
     Ok(HttpResponse::NoContent().finish())
 }
 

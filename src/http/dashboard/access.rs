@@ -67,6 +67,7 @@ pub const ROUTES: &[(&str, &str, Access)] = &[
     ("GET", "/api/complaints/{complaint_id}/updates", Access::Needs(Permission::ComplaintsRead)),
     ("GET", "/api/conversations", Access::Needs(Permission::ConversationsRead)),
     ("GET", "/api/conversations/{conversation_id}/messages", Access::Needs(Permission::ConversationsRead)),
+    ("GET", "/api/live-chat/socket", Access::Needs(Permission::ConversationsRead)),
 ];
 
 /// However busy, a session ends after this long.
@@ -224,7 +225,7 @@ fn not_signed_in() -> Problem {
 }
 
 /// Browsers send `Origin` with every request that changes something; it must be the host that was asked.
-fn is_same_origin(headers: &HeaderMap) -> bool {
+pub(super) fn is_same_origin(headers: &HeaderMap) -> bool {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let (Some(origin), Some(host)) = (text(ORIGIN), text(HOST)) else { return false };
     let authority = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));

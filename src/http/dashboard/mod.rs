@@ -4,6 +4,7 @@
 //! - [`session`]: signing in and out, passwords, one's own sessions
 //! - [`token`]: the cookie and what is in it
 //! - [`overview`], [`complaints`], [`conversations`]: what officers look at
+//! - [`live_chat`]: what changes while they look
 //! - [`services`]: calls to the other services through their HTTP contracts, and nothing else
 //! - [`office`]: the office's profile, for the other services
 //! - [`pages`]: the built web application
@@ -13,6 +14,7 @@
 pub mod access;
 pub mod complaints;
 pub mod conversations;
+pub mod live_chat;
 pub mod office;
 pub mod overview;
 mod pages;
@@ -31,6 +33,7 @@ use super::common::store_failure;
 use super::guard;
 use super::listener::Service;
 use super::problem::Problem;
+use crate::actors::live_chat::LiveChat;
 use crate::clock::Clock;
 use crate::config::Environment;
 use crate::metrics::Metrics;
@@ -52,6 +55,8 @@ pub struct DashboardState {
     pub services: ServiceUrls,
     pub http: reqwest::Client,
     pub metrics: Metrics,
+    /// Tells browsers what has changed.
+    pub live_chat: LiveChat,
 }
 
 /// The service with its state.
@@ -88,7 +93,8 @@ fn routes(config: &mut ServiceConfig<'_>) {
                 .service(complaints::get_complaint)
                 .service(complaints::list_complaint_updates)
                 .service(conversations::list_conversations)
-                .service(conversations::list_messages),
+                .service(conversations::list_messages)
+                .service(live_chat::follow_live_chat),
         );
 }
 

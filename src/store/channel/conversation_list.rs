@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use serde_json::Value;
-use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
+use sqlx::{FromRow, PgExecutor, PgPool, Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use crate::ids::{ConversationId, MessageId, PersonId};
@@ -139,6 +139,21 @@ pub async fn get(
     query.push_bind(id.0);
     let row: Option<Row> = query.build_query_as().fetch_optional(pool).await?;
     Ok(row.map(ConversationRow::from))
+}
+
+/// These conversations, or those that they were merged into, with what no officer has read.
+pub async fn by_id(executor: impl PgExecutor<'_>, ids: &[Uuid]) -> Result<Vec<ConversationRow>, StoreError> {
+    let mut query = select(None);
+    query
+        .push(
+            " WHERE c.last_message_at IS NOT NULL AND c.conversation_id IN (
+                 SELECT coalesce(named.merged_into, named.conversation_id)
+                 FROM gc_channel.conversations named WHERE named.conversation_id = ANY(",
+        )
+        .push_bind(ids)
+        .push("))");
+    let rows: Vec<Row> = query.build_query_as().fetch_all(executor).await?;
+    Ok(rows.into_iter().map(ConversationRow::from).collect())
 }
 
 fn select(reader: Option<&str>) -> QueryBuilder<Postgres> {

@@ -5,9 +5,11 @@
 //!
 //! - [`people`]: names become people, and what Meta tells of names that change
 //! - [`echoes`]: what officers send from the office's own phone
+//! - [`received`]: the events of what came
 
 mod echoes;
 mod people;
+mod received;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -98,6 +100,8 @@ pub struct IntakeOutcome {
     /// The bot's messages that were cancelled because an officer answered from the office's phone.
     pub cancelled: u64,
     pub wake: BTreeSet<(PartitionId, ConversationId)>,
+    /// Conversations in which only the status of messages of ours is another now.
+    pub statuses_in: BTreeSet<ConversationId>,
     /// What messages of ours cost that were not priced before.
     pub priced: Vec<Value>,
     /// Messages of ours whose outcome was unknown until now.
@@ -160,6 +164,7 @@ async fn write_all(connection: &mut PgConnection, batch: &IntakeBatch) -> Result
         outcome.statuses = batch.statuses.len();
         let applied = statuses::apply(connection, &batch.statuses).await?;
         outcome.wake.extend(applied.wake);
+        outcome.statuses_in = applied.changed;
         outcome.priced = applied.priced;
         outcome.reconciled = applied.reconciled;
         outcome.dead_letters = applied.dead_letters;
@@ -326,7 +331,7 @@ async fn insert_messages(
     if !merged.is_empty() {
         follow_merges(connection, &merged, &inserted, outcome).await?;
     }
-    Ok(())
+    received::tell(connection, rows.iter().map(|row| row.id).filter(|id| inserted.contains(&id.0))).await
 }
 
 /// The 24 h window opens at the citizen's last message. Rows are locked in id order before they are changed. Gives the

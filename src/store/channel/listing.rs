@@ -2,16 +2,17 @@
 
 use jiff::Timestamp;
 use serde_json::Value;
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
 use crate::ids::{ConversationId, MessageId};
-use crate::store::StoreError;
+use crate::store::{StoreError, Timestamptz};
 
 /// A message in a transcript.
 #[derive(Clone, Debug)]
 pub struct MessageRow {
     pub message_id: MessageId,
+    pub conversation_id: ConversationId,
     pub seq: i64,
     pub direction: String,
     pub wamid: Option<String>,
@@ -36,42 +37,36 @@ pub struct MessageRow {
     pub wa_conversation: Option<Value>,
 }
 
-/// A conversation's messages, newest first, those before `before_seq`; with those of conversations merged into it.
-pub async fn messages(
-    pool: &PgPool,
-    id: ConversationId,
-    before_seq: Option<i64>,
-    limit: i64,
-) -> Result<Vec<MessageRow>, StoreError> {
-    let rows = sqlx::query!(
-        r#"SELECT m.message_id, m.seq, m.direction, m.wamid, m.kind, m.text, m.content, m.sent_at, m.processed_at,
-                  m.origin, m.status, m.author, m.error, m.attempts, m.reply_to, m.replaces, m.pricing, m.wa_conversation,
-                  CASE WHEN m.status IN ('queued', 'unknown') AND m.next_attempt_at < 'infinity'
-                       THEN m.next_attempt_at END AS next_attempt_at,
-                  edit.wamid AS "edited_by?", revocation.sent_at AS "revoked_at?"
-           FROM gc_channel.messages m
-           LEFT JOIN LATERAL (
-               SELECT e.wamid FROM gc_channel.messages e
-               WHERE e.changes_wamid = m.wamid AND e.kind = 'edit' AND e.direction = m.direction
-               ORDER BY e.sent_at DESC, e.seq DESC LIMIT 1) AS edit ON true
-           LEFT JOIN LATERAL (
-               SELECT e.sent_at FROM gc_channel.messages e
-               WHERE e.changes_wamid = m.wamid AND e.kind = 'revoke' AND e.direction = m.direction
-               ORDER BY e.sent_at, e.seq LIMIT 1) AS revocation ON true
-           WHERE m.conversation_id IN (
-                     SELECT c.conversation_id FROM gc_channel.conversations c
-                     WHERE c.conversation_id = $1 OR c.merged_into = $1)
-             AND ($2::bigint IS NULL OR m.seq < $2) ORDER BY m.seq DESC LIMIT $3"#,
-        id.0,
-        before_seq,
-        limit
-    )
-    .fetch_all(pool)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| MessageRow {
+struct Row {
+    message_id: Uuid,
+    conversation_id: Uuid,
+    seq: i64,
+    direction: String,
+    wamid: Option<String>,
+    kind: String,
+    text: Option<String>,
+    content: Value,
+    sent_at: Timestamptz,
+    processed_at: Option<Timestamptz>,
+    origin: Option<String>,
+    status: Option<String>,
+    author: Option<String>,
+    error: Option<Value>,
+    edited_by: Option<String>,
+    revoked_at: Option<Timestamptz>,
+    attempts: i32,
+    next_attempt_at: Option<Timestamptz>,
+    reply_to: Option<String>,
+    replaces: Option<Uuid>,
+    pricing: Option<Value>,
+    wa_conversation: Option<Value>,
+}
+
+impl From<Row> for MessageRow {
+    fn from(row: Row) -> Self {
+        MessageRow {
             message_id: MessageId(row.message_id),
+            conversation_id: ConversationId(row.conversation_id),
             seq: row.seq,
             direction: row.direction,
             wamid: row.wamid,
@@ -92,8 +87,63 @@ pub async fn messages(
             replaces: row.replaces.map(MessageId),
             pricing: row.pricing,
             wa_conversation: row.wa_conversation,
-        })
-        .collect())
+        }
+    }
+}
+
+/// A checked statement that reads messages as they are shown.
+macro_rules! select_messages {
+    ($which:literal $(, $argument:expr)*) => {
+        sqlx::query_as!(
+            Row,
+            r#"SELECT m.message_id, m.conversation_id, m.seq, m.direction, m.wamid, m.kind, m.text, m.content,
+                      m.sent_at AS "sent_at: Timestamptz", m.processed_at AS "processed_at: Timestamptz",
+                      m.origin, m.status, m.author, m.error, m.attempts, m.reply_to, m.replaces, m.pricing, m.wa_conversation,
+                      CASE WHEN m.status IN ('queued', 'unknown') AND m.next_attempt_at < 'infinity'
+                           THEN m.next_attempt_at END AS "next_attempt_at: Timestamptz",
+                      edit.wamid AS "edited_by?", revocation.sent_at AS "revoked_at?: Timestamptz"
+               FROM gc_channel.messages m
+               LEFT JOIN LATERAL (
+                   SELECT e.wamid FROM gc_channel.messages e
+                   WHERE e.changes_wamid = m.wamid AND e.kind = 'edit' AND e.direction = m.direction
+                   ORDER BY e.sent_at DESC, e.seq DESC LIMIT 1) AS edit ON true
+               LEFT JOIN LATERAL (
+                   SELECT e.sent_at FROM gc_channel.messages e
+                   WHERE e.changes_wamid = m.wamid AND e.kind = 'revoke' AND e.direction = m.direction
+                   ORDER BY e.sent_at, e.seq LIMIT 1) AS revocation ON true
+               WHERE "# + $which $(, $argument)*
+        )
+    };
+}
+
+/// A conversation's messages, newest first, those before `before_seq`; with those of conversations merged into it.
+pub async fn messages(
+    pool: &PgPool,
+    id: ConversationId,
+    before_seq: Option<i64>,
+    limit: i64,
+) -> Result<Vec<MessageRow>, StoreError> {
+    let rows = select_messages!(
+        "m.conversation_id IN (
+             SELECT c.conversation_id FROM gc_channel.conversations c
+             WHERE c.conversation_id = $1 OR c.merged_into = $1)
+         AND ($2::bigint IS NULL OR m.seq < $2) ORDER BY m.seq DESC LIMIT $3",
+        id.0,
+        before_seq,
+        limit
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(MessageRow::from).collect())
+}
+
+/// These messages, in the order in which they came.
+pub async fn messages_by_id(
+    executor: impl PgExecutor<'_>,
+    ids: &[Uuid],
+) -> Result<Vec<MessageRow>, StoreError> {
+    let rows = select_messages!("m.message_id = ANY($1) ORDER BY m.seq", ids).fetch_all(executor).await?;
+    Ok(rows.into_iter().map(MessageRow::from).collect())
 }
 
 /// The conversation with this id, or the one it was merged into; `None` when there is none.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use super::intake::IncomingMessage;
 use crate::ids::{MediaId, MessageId, NodeId};
@@ -363,7 +363,7 @@ pub async fn get(pool: &PgPool, media: MediaId) -> Result<Option<MediaRow>, Stor
 
 /// The files of these messages.
 pub async fn of_messages(
-    pool: &PgPool,
+    executor: impl PgExecutor<'_>,
     messages: &[MessageId],
 ) -> Result<Vec<(MessageId, MediaRow)>, StoreError> {
     let rows = sqlx::query!(
@@ -372,7 +372,7 @@ pub async fn of_messages(
            FROM gc_channel.media WHERE message_id = ANY($1)"#,
         &messages.iter().map(|message| message.0).collect::<Vec<_>>()
     )
-    .fetch_all(pool)
+    .fetch_all(executor)
     .await?;
     Ok(rows
         .into_iter()

@@ -16,6 +16,7 @@
 //! - [`sweep`]: work whose wake-up was lost (I8)
 //! - [`conversation_list`]: conversations as officers see them, with filters and search
 //! - [`listing`]: other reads for the internal API
+//! - [`live_chat`]: what has changed since, for those who show conversations live
 //! - [`media`]: files to fetch, and which keys of the object store are in use
 //! - [`people`]: what is held of a person, and what happened to who they are
 //! - [`merges`]: two people who turned out to be one
@@ -29,6 +30,7 @@ pub mod idle;
 pub mod intake;
 pub mod leases;
 pub mod listing;
+pub mod live_chat;
 pub mod loading;
 pub mod media;
 pub mod media_uploads;

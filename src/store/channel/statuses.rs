@@ -36,6 +36,8 @@ pub struct IncomingStatus {
 pub struct Applied {
     /// Conversations with something to do now.
     pub wake: BTreeSet<(PartitionId, ConversationId)>,
+    /// Conversations with messages whose status is another now.
+    pub changed: BTreeSet<ConversationId>,
     /// What messages cost that were not priced before.
     pub priced: Vec<Value>,
     /// Messages whose outcome was unknown until now.
@@ -124,6 +126,7 @@ pub(super) async fn apply(
     let mut applied = Applied::default();
     for (index, change) in &changes {
         let row = &rows[*index];
+        applied.changed.insert(ConversationId(row.conversation_id));
         applied.reconciled += usize::from(row.status == "unknown");
         if change.status == "failed" && change.owed().is_none() {
             applied.dead_letters.extend(change.source.errors.clone());

@@ -9,6 +9,9 @@ use uuid::Uuid;
 use crate::ids::{ConversationId, MessageId, PartitionId};
 use crate::store::StoreError;
 
+/// Why a takeover ended that another officer ended by force.
+const TAKEN_OVER: &str = "taken over by another officer";
+
 /// Who wants to take over, and why.
 #[derive(Clone, Debug)]
 pub struct Start {
@@ -139,12 +142,15 @@ pub async fn start(pool: &PgPool, start: &Start) -> Result<Started, TakeoverErro
             return Err(TakeoverError::HeldBy { holder });
         }
         sqlx::query!(
-            "UPDATE gc_channel.takeover_sessions SET ended_at = now(), end_reason = 'taken over by another officer'
+            "UPDATE gc_channel.takeover_sessions SET ended_at = now(), end_reason = $2
              WHERE conversation_id = $1 AND ended_at IS NULL",
-            id
+            id,
+            TAKEN_OVER
         )
         .execute(&mut *transaction)
         .await?;
+        let body = json!({"conversation_id": id, "admin_id": holder, "reason": TAKEN_OVER});
+        emit(&mut transaction, "govconnect.takeover.ended", body).await?;
     }
     let started =
         begin(&mut transaction, start.conversation_id, &start.admin_id, start.reason.as_deref()).await?;

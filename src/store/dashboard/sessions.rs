@@ -105,6 +105,21 @@ pub async fn find_live(
     .transpose()
 }
 
+/// Whether the session is in force at `now`, and its account not disabled.
+pub async fn is_live(pool: &PgPool, session_id: Uuid, now: Timestamp) -> Result<bool, StoreError> {
+    let live = sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT FROM gc_dashboard.admin_sessions s JOIN gc_dashboard.admin_users a USING (admin_id)
+               WHERE s.session_id = $1 AND s.revoked_at IS NULL AND s.expires_at > $2
+                 AND a.disabled_at IS NULL) AS "live!""#,
+        session_id,
+        now.to_sqlx() as _,
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(live)
+}
+
 /// Notes that the session was used and moves its end.
 pub async fn renew(
     pool: &PgPool,

@@ -166,3 +166,26 @@ async fn queues_are_of_the_kind_that_survives_and_refuses() {
     }
     assert_eq!(broker.queue("some-service.x").await["arguments"]["x-dead-letter-exchange"], DEAD_LETTERS);
 }
+
+#[tokio::test]
+async fn every_node_that_shows_conversations_is_told_whoever_announces_also_after_a_cut() {
+    let broker = TestBroker::create().await;
+    let screens = [Arc::new(Screen::default()), Arc::new(Screen::default())];
+    let nodes = screens
+        .clone()
+        .map(|screen| Running::over(&broker, Receivers { live_chat: Some(screen), ..Receivers::default() }));
+    let without_a_dashboard = Running::over(&broker, Receivers::default());
+    for (round, teller) in [&without_a_dashboard, &nodes[0], &without_a_dashboard].into_iter().enumerate() {
+        if round == 2 {
+            eventually("the connections are cut", async || (broker.cut().await >= 4).then_some(())).await;
+        }
+        let change = LiveChange { conversation_id: ConversationId::new(), kind: LiveChangeKind::Status };
+        eventually("both are told", async || {
+            teller.bus.announce(&[change]);
+            screens.iter().all(|screen| screen.0.lock().unwrap().contains(&change)).then_some(())
+        })
+        .await;
+    }
+    let sent = without_a_dashboard.metrics.bus_announcements.with_label_values(&["sent"]);
+    assert!(sent.get() >= 2);
+}

@@ -12,7 +12,7 @@ use tokio::io::AsyncReadExt;
 use crate::support::office::{INTERNAL_KEY, Office, eventually};
 use crate::support::service::Answer;
 
-const JPEG: &[u8] = include_bytes!("../../fixtures/photos/turned.jpg");
+pub(super) const JPEG: &[u8] = include_bytes!("../../fixtures/photos/turned.jpg");
 const WEBP: &[u8] = include_bytes!("../../fixtures/photos/located.webp");
 const OGG: &[u8] = b"OggS\x00\x02\x00\x00\x00\x00\x00\x00a spoken sentence";
 const MP4: &[u8] = b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom a film";
@@ -31,7 +31,13 @@ impl Office {
         answer["id"].as_str().expect("an id").to_owned()
     }
 
-    async fn sends_file(&self, citizen: &str, kind: &str, mime_type: &str, bytes: &[u8]) -> String {
+    pub(super) async fn sends_file(
+        &self,
+        citizen: &str,
+        kind: &str,
+        mime_type: &str,
+        bytes: &[u8],
+    ) -> String {
         let id = self.file(mime_type, None, bytes).await;
         let mut message = json!({});
         message[kind] = json!({ "id": id });

@@ -5,11 +5,13 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use actix_web::web;
+use govconnect::actors::live_chat::LiveChat;
 use govconnect::admin_command::ensure_first_admin;
 use govconnect::bus::Receivers;
 use govconnect::bus::in_process::LocalBus;
 use govconnect::clock::Clock;
 use govconnect::config::Environment;
+use govconnect::http::dashboard::live_chat::ChannelChanges;
 use govconnect::http::dashboard::{self, DashboardState, ServiceUrls};
 use govconnect::http::extract::BodyLimit;
 use govconnect::http::guard::InternalKeys;
@@ -29,10 +31,21 @@ pub const OWN_PASSWORD: &str = "sawah hijau di kaki gunung";
 
 pub struct Dashboard {
     pub base: String,
+    pub live_chat: LiveChat,
 }
 
 /// Serves on `bind` with the first account made.
 pub async fn start(pool: &PgPool, clock: Clock, others: &OtherServices, bind: &str) -> Dashboard {
+    let services = ServiceUrls {
+        channel: others.url.clone(),
+        case: others.url.clone(),
+        internal_key: INTERNAL_KEY.into(),
+    };
+    start_beside(pool, clock, services, bind).await
+}
+
+/// The same beside any services.
+pub async fn start_beside(pool: &PgPool, clock: Clock, services: ServiceUrls, bind: &str) -> Dashboard {
     ensure_first_admin(pool, &clock, &SecretString::from(FIRST_PASSWORD)).await.unwrap();
     let metrics = Metrics::new().unwrap();
     let state = DashboardState {
@@ -41,12 +54,9 @@ pub async fn start(pool: &PgPool, clock: Clock, others: &OtherServices, bind: &s
         session_key: "a session key for tests, long enough".into(),
         session_hours: 12,
         environment: Environment::Development,
-        services: ServiceUrls {
-            channel: others.url.clone(),
-            case: others.url.clone(),
-            internal_key: INTERNAL_KEY.into(),
-        },
+        services,
         http: http_client::builder(Duration::from_secs(10)).build().unwrap(),
+        live_chat: LiveChat::new(&metrics),
         metrics: metrics.clone(),
     };
     let shared = Shared {
@@ -60,8 +70,10 @@ pub async fn start(pool: &PgPool, clock: Clock, others: &OtherServices, bind: &s
         body_limit: BodyLimit(64 * 1024),
         shutdown_grace: Duration::from_secs(1),
     };
+    let live_chat = state.live_chat.clone();
+    drop(live_chat.start(Arc::new(ChannelChanges(state.clone()))));
     let listening = listen(dashboard::service(state), bind.parse().unwrap(), 1, shared).unwrap();
-    Dashboard { base: format!("http://{}", listening.address) }
+    Dashboard { base: format!("http://{}", listening.address), live_chat }
 }
 
 /// One browser: keeps the session's cookie and names its origin, as browsers do.

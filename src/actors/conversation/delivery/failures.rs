@@ -4,6 +4,7 @@ use super::Step;
 use crate::actors::channel::ChannelContext;
 use crate::actors::sender::Settled;
 use crate::actors::sender::numbers::Reason;
+use crate::bus::live_chat::LiveChangeKind;
 use crate::ids::Epoch;
 use crate::store::StoreError;
 use crate::store::channel::aftermath::{self, Outcome};
@@ -23,6 +24,7 @@ pub(super) async fn follow_up(
         // A newer owner has the conversation, and does it.
         return Ok(Step::Done);
     }
+    channel.announcer.announce(id, LiveChangeKind::Status);
     for failed in followed {
         let code = failed.error["code"].as_i64();
         match failed.outcome {

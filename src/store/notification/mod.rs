@@ -2,13 +2,17 @@
 //!
 //! Records only: nothing here sends. A notification is written once a key and once an event and template; its status
 //! goes forwards. Texts have NUL replaced on the way in.
+//!
+//! - [`events`]: what events make of notifications
+
+pub mod events;
 
 use std::collections::BTreeMap;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
 use serde::Serialize;
-use sqlx::{PgPool, QueryBuilder};
+use sqlx::{PgConnection, PgExecutor, PgPool, QueryBuilder};
 use uuid::Uuid;
 
 use super::page::{Cursor, Page};
@@ -148,25 +152,40 @@ pub async fn create(
     new: &NewNotification,
     now: Timestamp,
 ) -> Result<Recorded, NotificationError> {
-    let variables = new.variables.iter().map(|(name, value)| (storable(name), storable(value))).collect();
-    let new = NewNotification {
-        wa_user_id: storable_option(new.wa_user_id.as_deref()),
-        template: storable(&new.template),
-        variables,
-        ..new.clone()
-    };
-    let bytes = serde_json::to_vec(&new)
-        .map_err(|error| StoreError::Corrupt(format!("new notification: {error}")))?;
-    let hash = digest(&SHA256, &bytes).as_ref().to_vec();
+    let new = new.storable();
+    let hash = request_hash(&new)?;
     // Before the template is read: it may have changed since the first time.
     if let Some(before) = recorded_before(pool, key, &new, &hash).await? {
         return Ok(before);
     }
-    if let Some(row) = insert(pool, key, &new, &hash, now).await? {
+    let mut connection = pool.acquire().await?;
+    if let Some(row) = insert(&mut connection, key, &new, &hash, now).await? {
         return Ok(Recorded { notification: row.try_into()?, new: true });
     }
+    // Given back first: whoever waits for a second connection may wait for ever.
+    drop(connection);
     // A concurrent request was first.
     recorded_before(pool, key, &new, &hash).await?.ok_or(NotificationError::KeyReused)
+}
+
+impl NewNotification {
+    fn storable(&self) -> Self {
+        let variables =
+            self.variables.iter().map(|(name, value)| (storable(name), storable(value))).collect();
+        NewNotification {
+            wa_user_id: storable_option(self.wa_user_id.as_deref()),
+            template: storable(&self.template),
+            variables,
+            ..self.clone()
+        }
+    }
+}
+
+/// By which a repetition of a request is known from another with the same key.
+fn request_hash(new: &NewNotification) -> Result<Vec<u8>, StoreError> {
+    let bytes =
+        serde_json::to_vec(new).map_err(|error| StoreError::Corrupt(format!("new notification: {error}")))?;
+    Ok(digest(&SHA256, &bytes).as_ref().to_vec())
 }
 
 async fn recorded_before(
@@ -195,7 +214,7 @@ async fn recorded_before(
 }
 
 async fn insert(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     key: Option<&str>,
     new: &NewNotification,
     hash: &[u8],
@@ -208,7 +227,7 @@ async fn insert(
         new.template,
         language
     )
-    .fetch_optional(pool)
+    .fetch_optional(&mut *connection)
     .await?
     .ok_or(NotificationError::UnknownTemplate)?;
     let body = render(&template.body, &new.variables)?;
@@ -234,7 +253,7 @@ async fn insert(
         body,
         Timestamptz::from(now) as _
     )
-    .fetch_optional(pool)
+    .fetch_optional(connection)
     .await?;
     Ok(row)
 }
@@ -243,7 +262,7 @@ async fn insert(
 ///
 /// # Errors
 /// [`NotificationError::NotFound`], or the store's.
-pub async fn get(pool: &PgPool, id: Uuid) -> Result<Notification, NotificationError> {
+pub async fn get(executor: impl PgExecutor<'_>, id: Uuid) -> Result<Notification, NotificationError> {
     let row = sqlx::query_as!(
         Row,
         "SELECT notification_id, request_hash, event_id, person_id, wa_user_id, complaint_id, template, template_version,
@@ -251,7 +270,7 @@ pub async fn get(pool: &PgPool, id: Uuid) -> Result<Notification, NotificationEr
          FROM gc_notification.notifications WHERE notification_id = $1",
         id
     )
-    .fetch_optional(pool)
+    .fetch_optional(executor)
     .await?
     .ok_or(NotificationError::NotFound)?;
     Ok(row.try_into()?)
@@ -320,18 +339,30 @@ pub async fn set_status(
     now: Timestamp,
 ) -> Result<Notification, NotificationError> {
     let mut transaction = pool.begin().await?;
+    let notification = advance(&mut transaction, id, status, error, now).await?;
+    transaction.commit().await?;
+    Ok(notification)
+}
+
+/// The same in a transaction.
+async fn advance(
+    connection: &mut PgConnection,
+    id: Uuid,
+    status: NotificationStatus,
+    error: Option<&str>,
+    now: Timestamp,
+) -> Result<Notification, NotificationError> {
     let before = sqlx::query_scalar!(
         "SELECT status FROM gc_notification.notifications WHERE notification_id = $1 FOR NO KEY UPDATE",
         id
     )
-    .fetch_optional(&mut *transaction)
+    .fetch_optional(&mut *connection)
     .await?
     .ok_or(NotificationError::NotFound)?;
     let before: NotificationStatus =
         before.parse().map_err(|_| StoreError::Corrupt("notification status".into()))?;
     if before == status {
-        drop(transaction);
-        return get(pool, id).await;
+        return get(connection, id).await;
     }
     if !before.allows(status) {
         return Err(NotificationError::IllegalMove { from: before, to: status });
@@ -347,7 +378,7 @@ pub async fn set_status(
         storable_option(error),
         Timestamptz::from(now) as _
     )
-    .fetch_one(&mut *transaction)
+    .fetch_one(&mut *connection)
     .await?;
     let notification = Notification::try_from(row)?;
     if let Some(routing_key) = event_of(before, status) {
@@ -368,10 +399,9 @@ pub async fn set_status(
             body,
             Timestamptz::from(now) as _
         )
-        .execute(&mut *transaction)
+        .execute(&mut *connection)
         .await?;
     }
-    transaction.commit().await?;
     Ok(notification)
 }
 
@@ -411,6 +441,13 @@ pub async fn notifications_of(
 /// The store's.
 pub async fn erase(pool: &PgPool, person: PersonId, now: Timestamp) -> Result<u64, NotificationError> {
     let mut transaction = pool.begin().await?;
+    let unsent: Vec<Uuid> = sqlx::query_scalar!(
+        "SELECT notification_id FROM gc_notification.notifications WHERE person_id = $1 AND status = 'queued'
+         ORDER BY notification_id FOR NO KEY UPDATE",
+        person.0
+    )
+    .fetch_all(&mut *transaction)
+    .await?;
     // The keys stay, so that a late repetition of a request cannot write it down anew.
     let ids = sqlx::query_scalar!(
         r#"UPDATE gc_notification.notifications
@@ -426,6 +463,20 @@ pub async fn erase(pool: &PgPool, person: PersonId, now: Timestamp) -> Result<u6
     sqlx::query!(
         r#"UPDATE gc_notification.event_outbox SET body = body - 'error' || '{"wa_user_id": null}' WHERE subject = ANY($1)"#,
         &ids
+    )
+    .execute(&mut *transaction)
+    .await?;
+    sqlx::query!(
+        "INSERT INTO gc_notification.event_outbox (event_id, routing_key, subject, body, occurred_at)
+         SELECT new.event_id, 'govconnect.notification.failed', n.notification_id::text,
+                jsonb_build_object('notification_id', n.notification_id, 'template', n.template, 'wa_user_id', NULL,
+                    'error', n.error), $3
+         FROM unnest($1::uuid[], $2::uuid[]) AS new (event_id, notification_id)
+         JOIN gc_notification.notifications n USING (notification_id)
+         ORDER BY n.created_at, n.notification_id",
+        &unsent.iter().map(|_| Uuid::now_v7()).collect::<Vec<_>>(),
+        &unsent,
+        Timestamptz::from(now) as _
     )
     .execute(&mut *transaction)
     .await?;

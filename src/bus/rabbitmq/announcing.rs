@@ -1,0 +1,105 @@
+//! Changes for live chat, out and in: transient messages over a fanout exchange, one queue a node that shows them.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::StreamExt;
+use lapin::options::{BasicConsumeOptions, BasicPublishOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::types::FieldTable;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use super::links::Links;
+use super::message;
+use crate::bus::duty::Broken;
+use crate::bus::events::PATIENCE;
+use crate::bus::live_chat::{LiveChange, LiveChatListener};
+use crate::bus::topology::{LIVE_CHAT, announcements_kept};
+use crate::metrics::Metrics;
+
+/// Changes kept to be announced; above it dashboards find them by looking.
+const MOST_WAITING: usize = 10_000;
+/// Changes in one message.
+const MOST_IN_ONE: usize = 1_000;
+/// What comes within so long goes together: people do not see the difference, the broker does.
+const GATHERED: Duration = Duration::from_millis(25);
+
+/// Changes that wait to be announced, each once.
+#[derive(Default)]
+pub struct Announcements {
+    waiting: Mutex<BTreeSet<LiveChange>>,
+    some: Notify,
+}
+
+impl Announcements {
+    pub fn add(&self, changes: &[LiveChange], metrics: &Metrics) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        for change in changes {
+            if waiting.len() >= MOST_WAITING {
+                metrics.bus_announcements.with_label_values(&["dropped"]).inc();
+                continue;
+            }
+            waiting.insert(*change);
+        }
+        drop(waiting);
+        self.some.notify_one();
+    }
+
+    fn take(&self) -> Vec<LiveChange> {
+        let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        waiting.into_iter().collect()
+    }
+}
+
+/// The duty of announcing. What is on its way when it breaks is lost.
+pub async fn announce(links: &Links, metrics: &Metrics, announcements: &Announcements) -> Result<(), Broken> {
+    let channel = links.publishing_channel().await?;
+    loop {
+        announcements.some.notified().await;
+        for changes in announcements.take().chunks(MOST_IN_ONE) {
+            let count = |outcome| {
+                metrics.bus_announcements.with_label_values(&[outcome]).inc_by(changes.len() as u64)
+            };
+            let body = serde_json::json!(changes).to_string();
+            // Not mandatory: no dashboard anywhere is nothing to worry about.
+            let options = BasicPublishOptions::default();
+            let sent = async {
+                channel
+                    .basic_publish(LIVE_CHAT.into(), "".into(), options, body.as_bytes(), message::of_hint())
+                    .await?
+                    .await
+            };
+            match timeout(PATIENCE, sent).await {
+                Ok(Ok(_confirmed)) => count("sent"),
+                Ok(Err(error)) => {
+                    count("dropped");
+                    return Err(error.into());
+                }
+                Err(_) => {
+                    count("dropped");
+                    return Err(Broken::Late);
+                }
+            }
+        }
+        tokio::time::sleep(GATHERED).await;
+    }
+}
+
+/// The duty of listening to announcements: a queue that goes with its connection.
+pub async fn hear_announcements(links: &Links, listener: &Arc<dyn LiveChatListener>) -> Result<(), Broken> {
+    let channel = links.consuming_channel().await?;
+    let options = QueueDeclareOptions::exclusive().auto_delete();
+    let queue = channel.queue_declare("".into(), options, announcements_kept()).await?.name().clone();
+    let binding = QueueBindOptions::default();
+    channel.queue_bind(queue.clone(), LIVE_CHAT.into(), "".into(), binding, FieldTable::default()).await?;
+    let no_ack = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
+    let mut consumer = channel.basic_consume(queue, "".into(), no_ack, FieldTable::default()).await?;
+    loop {
+        let delivery = consumer.next().await.ok_or(Broken::Cancelled)??;
+        match serde_json::from_slice::<Vec<LiveChange>>(&delivery.data) {
+            Ok(changes) => listener.changed(changes),
+            Err(_) => tracing::warn!("an announcement that is none was ignored"),
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Live chat on a node: what the intake wrote is announced, and the hub looks where this node's dashboard looks.
+
+use std::sync::Arc;
+
+use crate::bus::live_chat::{Announcer, LiveChangeKind};
+use crate::http::dashboard::DashboardState;
+use crate::http::dashboard::live_chat::ChannelChanges;
+use crate::store::channel::intake::IntakeOutcome;
+
+/// Tells those who show conversations what webhooks have changed.
+pub fn announce_intake(announcer: &Announcer, outcome: &IntakeOutcome) {
+    let written = outcome.wake.iter().map(|(_, conversation)| *conversation);
+    announcer.announce_all(written, LiveChangeKind::Messages);
+    announcer.announce_all(outcome.statuses_in.iter().copied(), LiveChangeKind::Status);
+}
+
+/// Starts the hub of a dashboard; it ends when it is closed.
+pub fn start(state: &DashboardState) {
+    drop(state.live_chat.start(Arc::new(ChannelChanges(state.clone()))));
+}
