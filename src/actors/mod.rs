@@ -2,6 +2,7 @@
 //!
 //! [`partition`] (64 of them) → [`conversation`]; [`ai`], [`case`] and [`sender`] beside them; [`intake`] writes webhooks,
 //! [`ledger`] what conversations read and write, [`media`] fetches the files that messages name, [`relay`] publishes events.
+//! [`clients`] and [`workers`] are the two ends of a call between actors, on one node or on two.
 
 pub mod ai;
 pub mod case;
@@ -16,3 +17,4 @@ pub mod partition;
 pub mod relay;
 pub mod sender;
 pub mod supervision;
+pub mod workers;

@@ -12,6 +12,7 @@ use super::thinking::{outbound, reply_event};
 use super::{Activity, ConversationActor};
 use crate::actors::clients::{CallFailed, CaseClient};
 use crate::bus::case_calls::{CancelComplaint, CreateComplaint, PersonMerged};
+use crate::bus::trace::Traceparent;
 use crate::complaint::Urgency;
 use crate::dialogue::answers::{self, Answer};
 use crate::dialogue::state::{DialogueState, Draft};
@@ -104,11 +105,12 @@ impl ConversationActor {
     pub(super) fn make_call(&mut self, call: OpenCall, context: &mut Context<Self>) {
         self.begin(Activity::Committing);
         let client = self.context().case.clone();
-        let body = call.body.clone();
+        let (body, call_id) = (call.body.clone(), call.call_id);
         let asking = async move {
             crate::crash_point!("call::before");
             crate::delay_point!("call::slow");
-            let answer = ask(&client, body).await;
+            // However often it is made, it is one trace.
+            let answer = Traceparent::beginning_with(call_id.0).scope(ask(&client, body)).await;
             crate::crash_point!("call::after");
             answer
         };

@@ -15,6 +15,7 @@ use crate::actors::clients::CallFailed;
 use crate::actors::ledger::LedgerError;
 use crate::ai::service::BUILTIN_MODEL;
 use crate::bus::case_calls::ReportedComplaint;
+use crate::bus::trace::Traceparent;
 use crate::dialogue::batching;
 use crate::dialogue::corrections::{self, Correction, Standing, What};
 use crate::dialogue::reply::{self, Reply};
@@ -72,6 +73,13 @@ impl ConversationActor {
             tracing::error!(conversation.id = %conversation.conversation_id, "stored dialogue state is not readable, starting afresh");
         }
         let thought = understand(self.context().clone(), conversation.clone(), batch.clone(), state);
+        let trace = batch.first().map(|first| Traceparent::beginning_with(first.message_id.0));
+        let thought = async move {
+            match trace {
+                Some(trace) => trace.scope(thought).await,
+                None => thought.await,
+            }
+        };
         let handle = context.spawn(thought.into_actor(self).map(|result, actor, context| {
             let Activity::Thinking(thinking) = actor.begin(Activity::Resting) else {
                 return;

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::links::Links;
 use super::message;
-use crate::bus::duty::Broken;
+use crate::bus::duty::{Broken, Stop};
 use crate::bus::events::{Event, NotTaken, PATIENCE};
 use crate::bus::topology::{CONVERSATIONS, EVENTS, hint_key, short};
 use crate::ids::{ConversationId, PartitionId};
@@ -18,6 +18,9 @@ use crate::metrics::Metrics;
 
 /// Messages that may be on their way unconfirmed.
 const WINDOW: usize = 100;
+/// What an event may be about, as bodies name it. Events about the same thing keep their order; those that name nothing
+/// are about one thing, too.
+const SUBJECTS: [&str; 4] = ["conversation_id", "origin_conversation_id", "complaint_id", "notification_id"];
 /// Conversations that a hint is kept for; above it the sweeper finds them.
 const MOST_HINTED: usize = 50_000;
 
@@ -71,7 +74,7 @@ async fn publish(
         slot.replace(links.publishing_channel().await?);
     }
     let Some(channel) = slot else { return Ok(()) };
-    for window in events.chunks(WINDOW) {
+    for window in windows(events) {
         let mut confirms = Vec::with_capacity(window.len());
         for event in window {
             let properties = message::of_event(event).ok_or(NotConfirmed::RoutingKey)?;
@@ -93,6 +96,31 @@ async fn publish(
         }
     }
     Ok(())
+}
+
+/// The events in runs that may be on their way at once: a queue that is full may refuse one and take the next, which
+/// must then not be about the same thing.
+fn windows(events: &[Event]) -> impl Iterator<Item = &[Event]> {
+    let mut rest = events;
+    std::iter::from_fn(move || {
+        let mut subjects = BTreeSet::new();
+        let mut length = 0;
+        for event in rest.iter().take(WINDOW) {
+            let mut about: Vec<&str> =
+                SUBJECTS.iter().filter_map(|name| event.body.get(name)?.as_str()).collect();
+            if about.is_empty() {
+                about.push("");
+            }
+            if about.iter().any(|subject| subjects.contains(subject)) {
+                break;
+            }
+            subjects.extend(about);
+            length += 1;
+        }
+        let (window, later) = rest.split_at(length);
+        rest = later;
+        (length > 0).then_some(window)
+    })
 }
 
 /// Hints that wait to be sent: whatever comes while some are on their way becomes one message a partition.
@@ -123,11 +151,20 @@ impl Hints {
     }
 }
 
-/// The duty of sending hints. What is on its way when it breaks is lost.
-pub async fn send_hints(links: &Links, metrics: &Metrics, hints: &Hints) -> Result<(), Broken> {
+/// The duty of sending hints. What is on its way when it breaks is lost. Asked to stop, it sends what waits.
+pub async fn send_hints(
+    links: &Links,
+    metrics: &Metrics,
+    hints: &Hints,
+    mut stop: Stop,
+) -> Result<(), Broken> {
     let channel = links.publishing_channel().await?;
-    loop {
-        hints.some.notified().await;
+    let mut stopping = false;
+    while !stopping {
+        tokio::select! {
+            () = hints.some.notified() => {}
+            () = stop.asked() => stopping = true,
+        }
         let waiting = hints.take();
         let count = waiting.len() as u64;
         if let Err(broken) = send_window(&channel, metrics, waiting).await {
@@ -136,6 +173,7 @@ pub async fn send_hints(links: &Links, metrics: &Metrics, hints: &Hints) -> Resu
         }
         metrics.bus_hints.with_label_values(&["sent"]).inc_by(count);
     }
+    Ok(())
 }
 
 /// At most one a partition, so it is a window by itself.
@@ -160,4 +198,41 @@ async fn send_window(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn event(body: Value) -> Event {
+        Event {
+            message_id: uuid::Uuid::now_v7(),
+            routing_key: "a".into(),
+            body,
+            occurred_at: "2026-01-02T03:04:05Z".parse().unwrap(),
+            from: "channel",
+        }
+    }
+
+    #[test]
+    fn events_about_the_same_are_never_on_their_way_together_and_all_are_published_in_order() {
+        let conversation = |id: &str| event(json!({ "conversation_id": id, "message_id": "m" }));
+        let complaint =
+            |origin: &str| event(json!({ "complaint_id": "l", "origin_conversation_id": origin }));
+        for (events, lengths) in [
+            (vec![], vec![]),
+            (vec![conversation("a"), conversation("b"), conversation("c")], vec![3]),
+            (vec![conversation("a"), conversation("b"), conversation("a"), conversation("b")], vec![2, 2]),
+            (vec![conversation("a"), complaint("b"), complaint("c")], vec![2, 1]),
+            (vec![conversation("a"), complaint("a"), conversation("b")], vec![1, 2]),
+            (vec![event(json!({})), conversation("a"), event(json!({}))], vec![2, 1]),
+            ((0..250).map(|n| conversation(&n.to_string())).collect(), vec![100, 100, 50]),
+        ] {
+            let published: Vec<&[Event]> = windows(&events).collect();
+            assert_eq!(published.iter().map(|window| window.len()).collect::<Vec<_>>(), lengths);
+            assert_eq!(published.concat(), events);
+        }
+    }
 }
