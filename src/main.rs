@@ -1,4 +1,4 @@
-//! The command line: `serve`, `migrate`, `admin`, `simulator`, `check-config`, `doctor`, `openapi`, `postgres`.
+//! The command line: `serve`, `migrate`, `admin`, `bus`, `simulator`, `check-config`, `doctor`, `openapi`, `postgres`.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 use govconnect::admin_command::{self, AdminArgs};
+use govconnect::bus_command::{self, BusArgs};
 use govconnect::clock::Clock;
 use govconnect::config::{self, Loaded, Overrides};
 use govconnect::node::database::Database;
@@ -34,6 +35,13 @@ enum Command {
         settings: SettingsArgs,
         #[command(flatten)]
         admin: AdminArgs,
+    },
+    /// Messages that could never be dealt with: list, put back, throw away
+    Bus {
+        #[command(flatten)]
+        settings: SettingsArgs,
+        #[command(flatten)]
+        bus: BusArgs,
     },
     /// Run the stand-in for Meta alone (development only)
     Simulator(SimulatorArgs),
@@ -133,6 +141,10 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
                 admin_command::run(&admin, &database.pool, &Clock::system(), &mut std::io::stdout()).await;
             database.close().await;
             outcome?;
+        }
+        Command::Bus { settings, bus } => {
+            let loaded = config::load(&settings.overrides())?;
+            bus_command::run(&bus, &loaded.config.broker.url, &mut std::io::stdout()).await?;
         }
         Command::Simulator(args) => {
             let loaded = config::load(&Overrides::from_process(None))?;

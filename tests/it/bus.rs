@@ -3,6 +3,7 @@
 mod bridge;
 mod broker;
 mod calls;
+mod dead_letters;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
