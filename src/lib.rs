@@ -5,6 +5,7 @@ pub mod actors;
 pub mod admin_command;
 pub mod ai;
 pub mod bus;
+pub mod bus_command;
 pub mod clock;
 pub mod cluster;
 pub mod cluster_command;

@@ -1,5 +1,5 @@
-//! The command line: `serve`, `migrate`, `admin`, `cluster`, `simulator`, `check-config`, `doctor`, `health`, `openapi`,
-//! `postgres`.
+//! The command line: `serve`, `migrate`, `admin`, `cluster`, `bus`, `simulator`, `check-config`, `doctor`, `health`,
+//! `openapi`, `postgres`.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 use govconnect::admin_command::{self, AdminArgs};
+use govconnect::bus_command::{self, BusArgs};
 use govconnect::clock::Clock;
 use govconnect::cluster_command::{self, ClusterArgs};
 use govconnect::config::{self, Loaded, Overrides};
@@ -44,6 +45,13 @@ enum Command {
         settings: SettingsArgs,
         #[command(flatten)]
         cluster: ClusterArgs,
+    },
+    /// Messages that could never be dealt with: list, put back, throw away
+    Bus {
+        #[command(flatten)]
+        settings: SettingsArgs,
+        #[command(flatten)]
+        bus: BusArgs,
     },
     /// Run the stand-in for Meta alone (development only)
     Simulator(SimulatorArgs),
@@ -157,6 +165,10 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let outcome = cluster_command::run(&cluster, &database.pool, &mut std::io::stdout()).await;
             database.close().await;
             outcome?;
+        }
+        Command::Bus { settings, bus } => {
+            let loaded = config::load(&settings.overrides())?;
+            bus_command::run(&bus, &loaded.config.broker.url, &mut std::io::stdout()).await?;
         }
         Command::Simulator(args) => {
             let loaded = config::load(&Overrides::from_process(None))?;

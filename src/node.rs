@@ -6,6 +6,7 @@
 
 mod background;
 mod banner;
+mod calls;
 mod channel;
 pub mod database;
 mod live_chat;
@@ -19,7 +20,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actix_rt::ArbiterHandle;
 use anyhow::Context as _;
 use futures::future::join_all;
 use secrecy::ExposeSecret;
@@ -29,22 +29,16 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::actors::clients::{AiClient, CaseClient};
 use crate::actors::live_chat::LiveChat;
 use crate::actors::media::Drain as DrainMedia;
-use crate::actors::notification::NotificationEvents;
 use crate::actors::partitions::PartitionTable;
 use crate::actors::relay::EventRelays;
+use crate::actors::supervision;
 use crate::actors::supervision::{BusDuties, Vital};
-use crate::actors::{ai as ai_actor, case, supervision};
 use crate::admin_command;
-use crate::ai::analytics::Analytics;
 use crate::ai::service::AiService;
 use crate::bus::events::PublishEvents;
-use crate::bus::in_process::LocalBus;
 use crate::bus::live_chat::Announcer;
-use crate::bus::rabbitmq::RabbitBus;
-use crate::bus::{Bus, Receivers};
 use crate::clock::Clock;
 use crate::cluster::keeper::Member;
 use crate::cluster::{Company, Keeper, Lease, NoPartitions, PartitionHost};
@@ -61,14 +55,12 @@ use crate::store::channel::{leases, nodes};
 use crate::store::embedded::create_data_dir;
 use crate::store::outboxes::Outbox;
 
+use calls::Office;
 use channel::Channel;
 use database::Database;
 
 /// The file in `data_dir` that tells where a node listens; for scripts and tests that asked for port 0.
 pub const ADDRESSES_FILE: &str = "addresses.json";
-/// Calls the case actor works on at once.
-const CASE_CONCURRENCY: usize = 8;
-const GONE: &str = "an arbiter ended while the node started";
 
 /// Runs a node until it is told to stop, or must.
 ///
@@ -182,38 +174,39 @@ impl Node {
 
         let ai = AiService::new(pool.clone(), Duration::from_millis(config.ai.turn_deadline_ms));
         let live_chat = LiveChat::new(&metrics);
-        let table = PartitionTable::default();
-        let bus = bus(config, &metrics, &pool, &clock, &table, &live_chat)?;
-        let announcer = Announcer::new(bus.clone());
         let (vital, vital_ended) = Vital::new();
+        let arbiters = supervision::arbiters()?;
+        let home = arbiters.first().context("no arbiter")?;
+        let table = PartitionTable::default();
+        let office = Office { config, metrics: &metrics, pool: &pool, clock: &clock };
+        let answering = calls::start(&office, &ai, &vital, home).await?;
+        let bus = calls::bus(&office, &answering, &table, &live_chat)?;
+        let announcer = Announcer::new(bus.clone());
         let beginning = Beginning {
             config,
             clock: &clock,
             metrics: &metrics,
             pool: &pool,
             reserved: &reserved,
-            ai: &ai,
             vital: &vital,
             announcer: &announcer,
         };
-        let arbiters = supervision::arbiters()?;
-        let home = arbiters.first().context("no arbiter")?;
         let lease = Lease::default();
         let duties = BusDuties::start(&metrics, bus.duties());
-        let (channel, answering) = match config.has(Role::Channel) {
+        let (channel, listening) = match config.has(Role::Channel) {
             true => {
                 let around = channel::Surroundings {
                     node: id,
-                    ai: start_ai(&beginning, home).await?,
-                    case: start_case(&beginning, home).await?,
+                    ai: calls::ai_client(config, &answering, &bus),
+                    case: calls::case_client(&answering, &bus),
                     bus: &bus,
                     table: &table,
                     lease: &lease,
                     simulator: simulator.as_ref(),
                     arbiters: &arbiters,
                 };
-                let (channel, answering) = channel::start(&beginning, around).await?;
-                (Some(channel), Some(answering))
+                let (channel, listening) = channel::start(&beginning, around).await?;
+                (Some(channel), Some(listening))
             }
             false => (None, None),
         };
@@ -256,7 +249,7 @@ impl Node {
             announcer: &announcer,
             live_chat: &live_chat,
         };
-        let listeners = services::listen_all(&parts, answering)?;
+        let listeners = services::listen_all(&parts, listening)?;
         let addresses = addresses(&listeners, simulator.as_ref());
         write_addresses(&config.data_dir, &addresses)?;
         if let (Some(simulator), Some(channel)) = (&simulator, addresses.get("channel")) {
@@ -324,50 +317,6 @@ impl Node {
     }
 }
 
-/// What carries events, calls and hints: in this process, or over the broker.
-fn bus(
-    config: &Config,
-    metrics: &Metrics,
-    pool: &sqlx::PgPool,
-    clock: &Clock,
-    table: &PartitionTable,
-    live_chat: &LiveChat,
-) -> anyhow::Result<Arc<dyn Bus>> {
-    let mut receivers = Receivers::default();
-    if config.has(Role::Ai) {
-        receivers.subscribers.push(Arc::new(Analytics::new(pool.clone(), config.time_zone())));
-    }
-    if config.has(Role::Notification) {
-        receivers.subscribers.push(Arc::new(NotificationEvents::new(pool.clone(), clock.clone())));
-    }
-    if config.has(Role::Channel) {
-        receivers.listener = Some(Arc::new(table.clone()));
-    }
-    if config.has(Role::Dashboard) {
-        receivers.live_chat = Some(Arc::new(live_chat.clone()));
-    }
-    Ok(match config.broker.url.expose_secret() {
-        "" => Arc::new(LocalBus::new(receivers)),
-        _ => Arc::new(RabbitBus::new(&config.broker.url, metrics, receivers).context("broker.url")?),
-    })
-}
-
-async fn start_ai(beginning: &Beginning<'_>, home: &ArbiterHandle) -> anyhow::Result<AiClient> {
-    let Beginning { config, metrics, ai, vital, .. } = *beginning;
-    let (service, concurrency) = (ai.clone(), config.ai.concurrency);
-    let make = move || ai_actor::Ai::new(service, concurrency);
-    let address = supervision::spawn_on(home, "ai", metrics, vital, make).await.context(GONE)?;
-    Ok(AiClient::local(address))
-}
-
-async fn start_case(beginning: &Beginning<'_>, home: &ArbiterHandle) -> anyhow::Result<CaseClient> {
-    let Beginning { config, clock, metrics, pool, vital, .. } = *beginning;
-    let (pool, clock, zone, counted) = (pool.clone(), clock.clone(), config.time_zone(), metrics.clone());
-    let make = move || case::Case::new(pool, clock, zone, counted, CASE_CONCURRENCY);
-    let address = supervision::spawn_on(home, "case", metrics, vital, make).await.context(GONE)?;
-    Ok(CaseClient::local(address))
-}
-
 /// What a first start leaves behind, by the nodes whose services own it; several that start at once take turns. Tells
 /// whether the first account was made.
 async fn set_up(config: &Config, pool: &sqlx::PgPool, clock: &Clock) -> anyhow::Result<bool> {
@@ -431,7 +380,6 @@ struct Beginning<'a> {
     metrics: &'a Metrics,
     pool: &'a sqlx::PgPool,
     reserved: &'a sqlx::PgPool,
-    ai: &'a AiService,
     vital: &'a Vital,
     announcer: &'a Announcer,
 }

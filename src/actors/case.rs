@@ -15,8 +15,8 @@ use tokio::time::timeout;
 
 use super::supervision;
 use crate::bus::case_calls::{
-    CancelComplaint, CaseCallError, CreateComplaint, FindComplaint, ListComplaints, PersonMerged, Reassigned,
-    Refusal, ReportedComplaint,
+    CancelComplaint, CaseCallError, CaseCallKind, CreateComplaint, FindComplaint, ListComplaints,
+    PersonMerged, Reassigned, Refusal, ReportedComplaint,
 };
 use crate::clock::Clock;
 use crate::complaint::{Coordinates, ReportChannel};
@@ -28,6 +28,8 @@ use crate::store::case::{CaseError, Complaint, change, create, people, read};
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The most complaints a list answers with.
 const MAX_LIST: u32 = 100;
+/// Parts of a degree that a pin is kept to: about a centimetre.
+const DEGREE_PARTS: f64 = 1e7;
 
 /// Answers what others ask of the case service.
 pub struct Case {
@@ -59,7 +61,7 @@ impl Case {
     /// Runs `work` under the bound and counts how it ended.
     fn answer<T, F>(
         &self,
-        call: &'static str,
+        kind: CaseCallKind,
         work: impl FnOnce(Arc<Desk>) -> F + 'static,
     ) -> ResponseFuture<Result<T, CaseCallError>>
     where
@@ -81,7 +83,7 @@ impl Case {
                 Err(CaseCallError::Refused { .. }) => "refused",
                 Err(CaseCallError::Unavailable) => "unavailable",
             };
-            desk.metrics.case_calls.with_label_values(&[call, outcome]).inc();
+            desk.metrics.case_calls.with_label_values(&[kind.into(), outcome]).inc();
             answer
         })
     }
@@ -115,7 +117,7 @@ impl Handler<PersonMerged> for Case {
     type Result = ResponseFuture<Result<Reassigned, CaseCallError>>;
 
     fn handle(&mut self, call: PersonMerged, _: &mut Context<Self>) -> Self::Result {
-        self.answer("person_merged", async move |desk| {
+        self.answer(CaseCallKind::PersonMerged, async move |desk| {
             let now = desk.clock.now();
             let complaints =
                 people::merge(&desk.pool, call.from, call.into, now).await.map_err(call_error)?;
@@ -128,7 +130,7 @@ impl Handler<CreateComplaint> for Case {
     type Result = ResponseFuture<Result<ReportedComplaint, CaseCallError>>;
 
     fn handle(&mut self, call: CreateComplaint, _: &mut Context<Self>) -> Self::Result {
-        self.answer("create_complaint", async move |desk| {
+        self.answer(CaseCallKind::CreateComplaint, async move |desk| {
             let (key, new) = (call.key.to_string(), accept(call)?);
             let now = desk.clock.now();
             let filed = create::create(&desk.pool, Some(&key), &new, now, &desk.time_zone)
@@ -143,7 +145,7 @@ impl Handler<FindComplaint> for Case {
     type Result = ResponseFuture<Result<ReportedComplaint, CaseCallError>>;
 
     fn handle(&mut self, call: FindComplaint, _: &mut Context<Self>) -> Self::Result {
-        self.answer("find_complaint", async move |desk| {
+        self.answer(CaseCallKind::FindComplaint, async move |desk| {
             let person = people::present(&desk.pool, call.person_id).await.map_err(call_error)?;
             let complaint = read::get(&desk.pool, call.lap_id).await.map_err(call_error)?;
             // Somebody else's complaint looks like none at all.
@@ -159,7 +161,7 @@ impl Handler<ListComplaints> for Case {
     type Result = ResponseFuture<Result<Vec<ReportedComplaint>, CaseCallError>>;
 
     fn handle(&mut self, call: ListComplaints, _: &mut Context<Self>) -> Self::Result {
-        self.answer("list_complaints", async move |desk| {
+        self.answer(CaseCallKind::ListComplaints, async move |desk| {
             let person = people::present(&desk.pool, call.person_id).await.map_err(call_error)?;
             let filter = read::Filter { person_id: Some(person), ..read::Filter::default() };
             let limit = call.limit.clamp(1, MAX_LIST);
@@ -174,7 +176,7 @@ impl Handler<CancelComplaint> for Case {
     type Result = ResponseFuture<Result<ReportedComplaint, CaseCallError>>;
 
     fn handle(&mut self, call: CancelComplaint, _: &mut Context<Self>) -> Self::Result {
-        self.answer("cancel_complaint", async move |desk| {
+        self.answer(CaseCallKind::CancelComplaint, async move |desk| {
             let now = desk.clock.now();
             let person = people::present(&desk.pool, call.person_id).await.map_err(call_error)?;
             let complaint =
@@ -224,8 +226,12 @@ fn accept(call: CreateComplaint) -> Result<create::NewComplaint, Refusal> {
             .unwrap_or_default();
         return Err(Refusal::Invalid { field, message });
     }
-    let coordinates = Coordinates::from_parts(call.latitude, call.longitude).map_err(|missing| {
-        Refusal::Invalid { field: missing.into(), message: "latitude and longitude go together".into() }
+    // The last bit of a number may be lost each time that the call is written and read, which makes no other complaint.
+    let [latitude, longitude] = [call.latitude, call.longitude]
+        .map(|degrees| degrees.map(|degrees| (degrees * DEGREE_PARTS).round() / DEGREE_PARTS));
+    let coordinates = Coordinates::from_parts(latitude, longitude).map_err(|missing| Refusal::Invalid {
+        field: missing.into(),
+        message: "latitude and longitude go together".into(),
     })?;
     Ok(create::NewComplaint {
         person_id: Some(call.person_id),

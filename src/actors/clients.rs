@@ -1,10 +1,16 @@
-//! How one actor calls another. Callers cannot tell whether the answer comes from this process.
+//! How one actor calls another. Callers cannot tell whether the answer comes from this process or from another node.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Message};
+use tokio::time::timeout;
 
 use super::ai::{Ai, Understand};
 use super::case::Case;
+use crate::bus::Bus;
+use crate::bus::calls::{self, Ask, NotAnswered};
 use crate::bus::case_calls::{
     CancelComplaint, CaseCallError, CreateComplaint, FindComplaint, ListComplaints, PersonMerged, Reassigned,
     Refusal, ReportedComplaint,
@@ -14,6 +20,12 @@ use crate::ids::{LapId, PersonId};
 
 /// Complaints told in answer to "my complaints".
 const OWN_COMPLAINTS: u32 = 5;
+/// The service whose conversations call.
+const FROM: &str = "channel";
+
+/// How long a call to the case service may take before it counts as unanswered. Twice what the service itself lets a
+/// call wait for its turn, and, with the two look-ups of a turn, well below `conversation.frozen_s`.
+pub const CASE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Why a call was not answered with what was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,9 +33,12 @@ pub enum CallFailed {
     /// For good: do not repeat.
     #[error("refused: {reason}")]
     Refused { reason: Refusal },
-    /// Repeat later.
+    /// The service could not answer. Repeat later.
     #[error("unavailable")]
     Unavailable,
+    /// No node with the service answered, or the way there is down. Repeat until there is one.
+    #[error("away")]
+    Away,
 }
 
 impl From<CaseCallError> for CallFailed {
@@ -35,58 +50,111 @@ impl From<CaseCallError> for CallFailed {
     }
 }
 
+impl From<NotAnswered> for CallFailed {
+    fn from(not_answered: NotAnswered) -> Self {
+        match not_answered {
+            NotAnswered::Late | NotAnswered::Unavailable => CallFailed::Away,
+            // No worker of ours can make sense of it, or it killed several: asked again, it would do so again.
+            NotAnswered::Refused { reason } => {
+                tracing::error!(reason, "a call was refused as one that can never be done");
+                CallFailed::Refused { reason: Refusal::Failed }
+            }
+        }
+    }
+}
+
+/// Where the one who answers is.
+enum Way<A: Actor> {
+    /// An actor of this node.
+    Here(Addr<A>),
+    /// Whichever node takes the call, asked for so long.
+    Over(Arc<dyn Bus>, Duration),
+}
+
+impl<A: Actor> Clone for Way<A> {
+    fn clone(&self) -> Self {
+        match self {
+            Way::Here(address) => Way::Here(address.clone()),
+            Way::Over(bus, within) => Way::Over(bus.clone(), *within),
+        }
+    }
+}
+
 /// Calls the AI service.
 #[derive(Clone)]
 pub struct AiClient {
-    address: Addr<Ai>,
+    way: Way<Ai>,
 }
 
 impl AiClient {
     /// A client of the AI actor of this node.
     pub fn local(address: Addr<Ai>) -> Self {
-        AiClient { address }
+        AiClient { way: Way::Here(address) }
     }
 
-    /// What does the citizen mean? Only reads; dropping the future cancels the work.
+    /// A client of the AI service wherever it is; a turn is waited for at most `within`.
+    pub fn over(bus: Arc<dyn Bus>, within: Duration) -> Self {
+        AiClient { way: Way::Over(bus, within) }
+    }
+
+    /// What does the citizen mean? Only reads; dropping the future cancels the work, also on another node.
     ///
     /// # Errors
-    /// [`CallFailed::Unavailable`] when there is no answer within the turn's deadline.
+    /// [`CallFailed::Unavailable`] when the service has no answer within the turn's deadline, [`CallFailed::Away`] when nobody
+    /// answers; refused when its workers cannot deal with it.
     pub async fn understand(&self, request: UnderstandRequest) -> Result<Understanding, CallFailed> {
-        match self.address.send(Understand(request)).await {
-            Ok(Ok(understanding)) => Ok(understanding),
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "the ai actor gave no understanding");
-                Err(CallFailed::Unavailable)
+        match &self.way {
+            Way::Here(address) => match address.send(Understand(request)).await {
+                Ok(Ok(understanding)) => Ok(understanding),
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "the ai actor gave no understanding");
+                    Err(CallFailed::Unavailable)
+                }
+                Err(_) => Err(CallFailed::Unavailable),
+            },
+            Way::Over(bus, within) => {
+                let answered = calls::ask(bus.as_ref(), &request, FROM, *within).await?;
+                answered.map_err(|_| CallFailed::Unavailable)
             }
-            Err(_) => Err(CallFailed::Unavailable),
         }
     }
 }
 
-/// Calls the case service.
+/// Calls the case service. What it is asked to change carries a key, so every call may be repeated.
 #[derive(Clone)]
 pub struct CaseClient {
-    address: Addr<Case>,
+    way: Way<Case>,
 }
 
 impl CaseClient {
-    /// A client of the case actor of this node.
+    /// A client of the case actor of this node, which is waited for at most [`CASE_DEADLINE`].
     pub fn local(address: Addr<Case>) -> Self {
-        CaseClient { address }
+        CaseClient { way: Way::Here(address) }
     }
 
-    async fn call<M, T>(&self, message: M) -> Result<T, CallFailed>
+    /// A client of the case service wherever it is; a call is waited for at most `within`, such as [`CASE_DEADLINE`].
+    pub fn over(bus: Arc<dyn Bus>, within: Duration) -> Self {
+        CaseClient { way: Way::Over(bus, within) }
+    }
+
+    async fn call<C>(&self, call: C) -> Result<C::Answer, CallFailed>
     where
-        M: Message<Result = Result<T, CaseCallError>> + Send + 'static,
-        T: Send + 'static,
-        Case: Handler<M>,
-        <Case as Actor>::Context: ToEnvelope<Case, M>,
+        C: Ask<Error = CaseCallError>
+            + Message<Result = Result<<C as Ask>::Answer, CaseCallError>>
+            + Send
+            + 'static,
+        Case: Handler<C>,
+        <Case as Actor>::Context: ToEnvelope<Case, C>,
     {
-        match self.address.send(message).await {
-            Ok(answer) => answer.map_err(CallFailed::from),
-            // The actor ended with the call: the same call finds what was done.
-            Err(_) => Err(CallFailed::Unavailable),
-        }
+        let answered = match &self.way {
+            Way::Here(address) => match timeout(CASE_DEADLINE, address.send(call)).await {
+                Ok(Ok(answered)) => answered,
+                // Late, or the actor ended with the call: the same call finds what was done.
+                Ok(Err(_)) | Err(_) => return Err(CallFailed::Unavailable),
+            },
+            Way::Over(bus, within) => calls::ask(bus.as_ref(), &call, FROM, *within).await?,
+        };
+        answered.map_err(CallFailed::from)
     }
 
     /// Files a complaint; the same key files it once.

@@ -3,6 +3,7 @@
 //! [`partitions`] (those of this node, of 64) → [`partition`] → [`conversation`]; [`ai`], [`case`] and [`sender`] beside them;
 //! [`intake`] writes webhooks, [`ledger`] what conversations read and write, [`media`] fetches the files that messages name,
 //! [`relay`] publishes events, [`live_chat`] tells browsers what has changed, [`notification`] records what citizens are to be told.
+//! [`clients`] and [`workers`] are the two ends of a call between actors, on one node or on two.
 
 pub mod ai;
 pub mod case;
@@ -20,3 +21,4 @@ pub mod partitions;
 pub mod relay;
 pub mod sender;
 pub mod supervision;
+pub mod workers;

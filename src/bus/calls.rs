@@ -6,11 +6,14 @@
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use strum::{Display, EnumIter, EnumString, IntoStaticStr};
 use uuid::Uuid;
 
-use super::trace::Traceparent;
+use super::Bus;
+use super::trace::{self, Traceparent};
 
 /// Where calls wait for one of those who can do them; the words are the queue's name at a broker (DESIGN §5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, EnumIter, EnumString, IntoStaticStr)]
@@ -64,7 +67,58 @@ pub trait Worker: Send + Sync {
     /// How many it does at once.
     fn concurrency(&self) -> u16;
 
-    /// Does one. It is dropped where it waits when `within`, what its caller gave it, has passed. The same may come again
-    /// when a worker died over it.
+    /// Does one. It is dropped where it waits when `within`, what its caller gave it, has passed, or when its caller is
+    /// known to have gone. The same may come again when a worker died over it.
     fn answer(&self, call: Call, within: Duration) -> BoxFuture<'_, Result<Value, Poison>>;
+}
+
+/// What is asked, as plain data that crosses nodes, and what it is answered with.
+pub trait Ask: Serialize + DeserializeOwned + Send + 'static {
+    /// Who can do it.
+    const QUEUE: WorkQueue;
+    /// Which of the queue's calls it is.
+    const KIND: &'static str;
+    type Answer: Serialize + DeserializeOwned + Send + 'static;
+    /// Why there is no such answer, in the words of whoever does it. To the bus it is an answer as any other.
+    type Error: Serialize + DeserializeOwned + Send + 'static;
+}
+
+/// Asks over a bus, `from` a service, and waits at most `within`. Belongs to the trace that the caller is in
+/// ([`Traceparent::scope`]).
+///
+/// # Errors
+/// [`NotAnswered`]; an answer that cannot be read, as another version of ours may give it, is as good as none.
+pub async fn ask<A: Ask>(
+    bus: &dyn Bus,
+    asked: &A,
+    from: &'static str,
+    within: Duration,
+) -> Result<Result<A::Answer, A::Error>, NotAnswered> {
+    let body = serde_json::to_value(asked)
+        .map_err(|_| NotAnswered::Refused { reason: "the call cannot be written as JSON".into() })?;
+    let id = Uuid::now_v7();
+    let trace = trace::current().unwrap_or_else(|| Traceparent::beginning_with(id));
+    let call = Call { id, queue: A::QUEUE, kind: A::KIND.into(), body, from, trace };
+    let answer = bus.call(call, within).await?;
+    serde_json::from_value(answer).map_err(|_| {
+        // The words of the error may quote what is in it.
+        tracing::error!(call.id = %id, call.kind = A::KIND, "the answer to a call cannot be read");
+        NotAnswered::Unavailable
+    })
+}
+
+/// What a call asks, for whoever does calls of that kind.
+///
+/// # Errors
+/// The body is something else.
+pub fn asked<A: Ask>(call: Call) -> Result<A, Poison> {
+    serde_json::from_value(call.body).map_err(|_| Poison("the body is not what calls of its kind ask".into()))
+}
+
+/// An answer as [`ask`] expects it.
+///
+/// # Errors
+/// It cannot be written as JSON.
+pub fn answered<A: Ask>(answer: &Result<A::Answer, A::Error>) -> Result<Value, Poison> {
+    serde_json::to_value(answer).map_err(|_| Poison("the answer cannot be written as JSON".into()))
 }

@@ -6,9 +6,22 @@
 use garde::Validate;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumIter, EnumString, IntoStaticStr};
 
+use super::calls::{Ask, WorkQueue};
 use crate::complaint::{ComplaintStatus, Urgency, limits};
 use crate::ids::{CallId, ConversationId, DraftId, LapId, PersonId};
+
+/// The kinds of calls that the case service does; the words are a message's type and a label of metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, EnumIter, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum CaseCallKind {
+    CreateComplaint,
+    FindComplaint,
+    ListComplaints,
+    CancelComplaint,
+    PersonMerged,
+}
 
 /// File a complaint. The draft's id is the key: however often it is asked, there is one complaint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Validate)]
@@ -75,6 +88,28 @@ pub struct Reassigned {
     pub complaints: u64,
 }
 
+/// Says of calls to the case service what they are and what answers them.
+macro_rules! case_calls {
+    ($($call:ident => $answer:ty;)*) => {
+        $(
+            impl Ask for $call {
+                const QUEUE: WorkQueue = WorkQueue::CaseCalls;
+                const KIND: &'static str = CaseCallKind::$call.into_str();
+                type Answer = $answer;
+                type Error = CaseCallError;
+            }
+        )*
+    };
+}
+
+case_calls! {
+    CreateComplaint => ReportedComplaint;
+    FindComplaint => ReportedComplaint;
+    ListComplaints => Vec<ReportedComplaint>;
+    CancelComplaint => ReportedComplaint;
+    PersonMerged => Reassigned;
+}
+
 /// A complaint as its reporter may see it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReportedComplaint {
@@ -133,18 +168,89 @@ impl From<Refusal> for CaseCallError {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Debug;
+
     use super::*;
+    use crate::bus::calls::{Call, answered, asked};
+    use crate::bus::trace::Traceparent;
+
+    /// To the bytes of a message and back, as a worker and then a caller reads them.
+    fn survives<A: Ask + Debug + PartialEq>(call: A, answer: A::Answer)
+    where
+        A::Answer: Clone + Debug + PartialEq,
+        A::Error: Debug + PartialEq,
+    {
+        let id = uuid::Uuid::now_v7();
+        let text = serde_json::to_string(&call).unwrap();
+        let trace = Traceparent::beginning_with(id);
+        let body = serde_json::from_str(&text).unwrap();
+        let sent = Call { id, queue: A::QUEUE, kind: A::KIND.into(), body, from: "channel", trace };
+        assert_eq!(sent.kind.parse::<CaseCallKind>().unwrap().to_string(), A::KIND);
+        assert_eq!(asked::<A>(sent).unwrap(), call, "{text}");
+        let text = answered::<A>(&Ok(answer.clone())).unwrap().to_string();
+        let read: Result<A::Answer, A::Error> = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, Ok(answer), "{text}");
+    }
 
     #[test]
-    fn answers_survive_the_wire() {
+    fn calls_and_their_answers_survive_the_wire() {
+        let (person_id, lap_id) = (PersonId::new(), "LAP-20260102-001".parse::<LapId>().unwrap());
+        let complaint = ReportedComplaint {
+            lap_id,
+            status: ComplaintStatus::Diproses,
+            kategori: "lampu_jalan".into(),
+            kategori_name: "Lampu jalan".into(),
+            alamat: "depan masjid".into(),
+            deskripsi: "Lampu mati 🙏".into(),
+            urgency: Urgency::Emergency,
+            created_at: "2026-01-02T03:04:05.678901Z".parse().unwrap(),
+            updated_at: "2026-01-02T03:04:06Z".parse().unwrap(),
+            last_note: Some("Sedang dikerjakan".into()),
+        };
+        let create = CreateComplaint {
+            key: DraftId::new(),
+            person_id,
+            wa_user_id: Some("6281200000002".into()),
+            kategori: "lampu_jalan".into(),
+            alamat: "depan masjid".into(),
+            rt_rw: None,
+            deskripsi: "Lampu mati 🙏".into(),
+            latitude: Some(-6.2087634),
+            longitude: Some(106.845599),
+            urgency: Urgency::Normal,
+            origin_conversation_id: Some(ConversationId::new()),
+        };
+        survives(create, complaint.clone());
+        survives(FindComplaint { lap_id, person_id }, complaint.clone());
+        survives(ListComplaints { person_id, limit: 5 }, vec![complaint.clone()]);
+        survives(CancelComplaint { key: CallId::new(), lap_id, person_id }, complaint);
+        let merged = PersonMerged { key: CallId::new(), from: person_id, into: PersonId::new() };
+        survives(merged, Reassigned { complaints: 3 });
+    }
+
+    #[test]
+    fn refusals_and_outages_survive_the_wire() {
         for error in [
             CaseCallError::Unavailable,
             Refusal::NotFound.into(),
+            Refusal::KeyReused.into(),
             Refusal::NotAllowed { status: ComplaintStatus::Selesai }.into(),
             Refusal::Invalid { field: "kategori".into(), message: "unknown".into() }.into(),
+            Refusal::Failed.into(),
         ] {
-            let text = serde_json::to_string(&error).unwrap();
-            assert_eq!(serde_json::from_str::<CaseCallError>(&text).unwrap(), error, "{text}");
+            let text = answered::<FindComplaint>(&Err(error.clone())).unwrap().to_string();
+            let read: Result<ReportedComplaint, CaseCallError> = serde_json::from_str(&text).unwrap();
+            assert_eq!(read, Err(error), "{text}");
         }
+    }
+
+    #[test]
+    fn a_body_of_another_kind_is_poison_and_is_not_quoted() {
+        let id = uuid::Uuid::now_v7();
+        let (queue, trace) = (WorkQueue::CaseCalls, Traceparent::beginning_with(id));
+        let body = serde_json::json!({ "person_id": "rahasia" });
+        let call = Call { id, queue, kind: FindComplaint::KIND.into(), body, from: "channel", trace };
+        let poison = asked::<FindComplaint>(call).unwrap_err();
+        assert!(!poison.to_string().contains("rahasia"), "{poison}");
     }
 }

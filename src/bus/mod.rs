@@ -1,12 +1,13 @@
 //! What travels between services: calls, events and hints, in process or over RabbitMQ. Knows nothing of actors.
 //!
 //! - [`Bus`]: what both can do; [`in_process`] and [`rabbitmq`] do it
-//! - [`calls`]: what is asked of another service; [`case_calls`]: of the case service
+//! - [`calls`]: what is asked of another service; [`case_calls`] and [`ai_calls`]: of the case and the AI service
 //! - [`events`]: what happened, and how it reaches those who want to know; [`topics`]: how they say what they want
 //! - [`live_chat`]: which conversations have changed, for those who show them
 //! - [`topology`]: the exchanges and queues at the broker
 //! - [`trace`]: what a message belongs to
 
+pub mod ai_calls;
 pub mod calls;
 pub mod case_calls;
 mod duty;
@@ -36,7 +37,8 @@ const PANICKED: &str = "the worker panicked";
 
 /// Between services and between nodes. Which one it is, its users cannot tell.
 pub trait Bus: PublishEvents {
-    /// Asks, and waits at most `within` for the answer. Dropped while it waits, it no longer matters.
+    /// Asks, and waits at most `within` for the answer. Dropped while it waits, whoever does it is told to stop, as far as
+    /// the word gets there in time: what is done nevertheless is done for nobody.
     fn call(&self, call: Call, within: Duration) -> BoxFuture<'_, Result<Value, NotAnswered>>;
 
     /// Tells whoever owns their partitions that there is something to do. A hint: it may be lost, doubled or overtaken,

@@ -20,6 +20,8 @@ pub const EVENTS: &str = "govconnect.events";
 pub const CONVERSATIONS: &str = "govconnect.conversations";
 /// Which conversations have changed, to every node that shows them.
 pub const LIVE_CHAT: &str = "govconnect.live-chat";
+/// Calls whose callers have gone, by work queue.
+pub const CANCELLATIONS: &str = "govconnect.cancellations";
 /// What can never be dealt with; the exchange and its one queue have the same name.
 pub const DEAD_LETTERS: &str = "govconnect.dead-letters";
 
@@ -29,6 +31,8 @@ pub const CALL_DELIVERIES: i64 = 5;
 const CALL_DELIVERY_LIMIT: i64 = 20;
 /// Of an event: every lost connection counts as one, so only what goes on for ever reaches it.
 const EVENT_DELIVERY_LIMIT: i64 = 1000;
+/// Each look at the dead letters counts as a delivery, and 3.10 knows no word for no limit.
+const UNLIMITED: i64 = 1_000_000_000;
 /// Calls that may wait; above it callers are told at once that nobody has time.
 const CALLS_WAITING: i64 = 10_000;
 /// Events that may wait for one subscriber; above it they wait in the outboxes.
@@ -60,8 +64,9 @@ pub async fn declare<'a>(
     exchange(channel, EVENTS, ExchangeKind::Topic).await?;
     exchange(channel, CONVERSATIONS, ExchangeKind::Direct).await?;
     exchange(channel, LIVE_CHAT, ExchangeKind::Fanout).await?;
+    exchange(channel, CANCELLATIONS, ExchangeKind::Direct).await?;
     exchange(channel, DEAD_LETTERS, ExchangeKind::Fanout).await?;
-    queue(channel, DEAD_LETTERS, quorum(EVENT_DELIVERY_LIMIT)).await?;
+    queue(channel, DEAD_LETTERS, quorum(UNLIMITED)).await?;
     bind(channel, DEAD_LETTERS, DEAD_LETTERS, "").await?;
     for work in WorkQueue::iter() {
         // Without the broker's own dead-lettering, which would also keep what has merely expired.

@@ -5,6 +5,15 @@ use std::fmt;
 
 use uuid::Uuid;
 
+tokio::task_local! {
+    static CURRENT: Traceparent;
+}
+
+/// The trace that the work which asks belongs to, if it was said ([`Traceparent::scope`]).
+pub fn current() -> Option<Traceparent> {
+    CURRENT.try_with(Clone::clone).ok()
+}
+
 /// A `traceparent` (<https://www.w3.org/TR/trace-context/#traceparent-header>).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Traceparent(String);
@@ -17,6 +26,12 @@ impl Traceparent {
         // The last half of an id is its random one.
         let (_, span) = trace.split_at(16);
         Traceparent(format!("00-{trace}-{span}-01"))
+    }
+
+    /// Does `work` as part of this trace: what it asks of others carries it along. Does not reach into tasks that the work
+    /// spawns, nor into other actors.
+    pub async fn scope<F: Future>(self, work: F) -> F::Output {
+        CURRENT.scope(self, work).await
     }
 
     /// One that somebody else sent; `None` when it is none.

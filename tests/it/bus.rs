@@ -1,6 +1,9 @@
 //! The bus: what every implementation must do, in one table, on the one of a process alone and on a real RabbitMQ.
 
+mod bridge;
 mod broker;
+mod calls;
+mod dead_letters;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,19 +11,21 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use govconnect::bus::calls::{Call, NotAnswered, Poison, WorkQueue, Worker};
+use govconnect::bus::calls::{self as bus_calls, Call, NotAnswered, Poison, WorkQueue, Worker};
+use govconnect::bus::case_calls::ListComplaints;
 use govconnect::bus::events::{Event, Subscriber};
 use govconnect::bus::in_process::LocalBus;
 use govconnect::bus::live_chat::{LiveChange, LiveChangeKind, LiveChatListener};
 use govconnect::bus::rabbitmq::RabbitBus;
 use govconnect::bus::topics::TopicPattern;
 use govconnect::bus::trace::Traceparent;
-use govconnect::bus::{Bus, Receivers, WakeListener};
-use govconnect::ids::{ConversationId, PartitionId};
+use govconnect::bus::{Bus, Duty, Receivers, WakeListener};
+use govconnect::ids::{ConversationId, PartitionId, PersonId};
 use govconnect::metrics::Metrics;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::support::broker::TestBroker;
@@ -28,21 +33,23 @@ use crate::support::office::eventually;
 
 const LONG: Duration = Duration::from_secs(20);
 
-/// A bus whose duties are done until it is dropped.
+/// A bus whose duties are done until it is dropped: then it is gone at once, as when its node dies.
 pub struct Running {
     pub bus: Arc<dyn Bus>,
     metrics: Metrics,
-    _stop: watch::Sender<bool>,
+    stop: watch::Sender<bool>,
+    duties: Vec<JoinHandle<()>>,
 }
 
 impl Running {
     pub fn new(bus: Arc<dyn Bus>, metrics: Metrics) -> Self {
         let (stop, stopping) = watch::channel(false);
-        for duty in bus.duties() {
+        let keep_doing = |duty: Duty| {
             let stopping = stopping.clone();
-            tokio::spawn(async move { duty.keep_doing(stopping).await });
-        }
-        Running { bus, metrics, _stop: stop }
+            tokio::spawn(async move { duty.keep_doing(stopping).await })
+        };
+        let duties = bus.duties().into_iter().map(keep_doing).collect();
+        Running { bus, metrics, stop, duties }
     }
 
     pub fn over(broker: &TestBroker, receivers: Receivers) -> Self {
@@ -104,12 +111,31 @@ impl Subscriber for Listener {
 /// Answers by what it is asked; notes what it began.
 struct Clerk {
     begun: Mutex<Vec<Value>>,
+    traces: Mutex<Vec<Traceparent>>,
     noticed: Notify,
+    /// Calls that were dropped where they waited.
+    given_up: Arc<AtomicU32>,
+    /// What calls of the kind `gate` wait for.
+    gate: Notify,
+}
+
+struct GivenUp(Arc<AtomicU32>);
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 impl Clerk {
     fn new() -> Arc<Self> {
-        Arc::new(Clerk { begun: Mutex::default(), noticed: Notify::new() })
+        Arc::new(Clerk {
+            begun: Mutex::default(),
+            traces: Mutex::default(),
+            noticed: Notify::new(),
+            given_up: Arc::default(),
+            gate: Notify::new(),
+        })
     }
 
     fn begun(&self) -> Vec<Value> {
@@ -127,12 +153,20 @@ impl Worker for Clerk {
     fn answer(&self, call: Call, _within: Duration) -> BoxFuture<'_, Result<Value, Poison>> {
         Box::pin(async move {
             self.begun.lock().unwrap().push(call.body.clone());
+            self.traces.lock().unwrap().push(call.trace);
             self.noticed.notify_one();
             match call.kind.as_str() {
                 "double" => Ok(json!(call.body.as_i64().unwrap() * 2)),
                 "refuse" => Err(Poison("no such kind".into())),
                 "panic" => panic!("on purpose"),
-                _ => std::future::pending().await,
+                "gate" => {
+                    self.gate.notified().await;
+                    Ok(call.body)
+                }
+                _ => {
+                    let _given_up = GivenUp(self.given_up.clone());
+                    std::future::pending().await
+                }
             }
         })
     }
@@ -252,6 +286,47 @@ async fn a_call_that_nobody_does_is_not_answered() {
             assert!(matches!(answer, Err(NotAnswered::Late | NotAnswered::Unavailable)), "{answer:?}");
         },
     )
+    .await;
+}
+
+#[tokio::test]
+async fn whoever_does_a_call_gives_it_up_when_its_caller_goes_and_is_free_for_others() {
+    let receivers = || {
+        let clerk = Clerk::new();
+        (Receivers { workers: vec![clerk.clone()], ..Receivers::default() }, clerk)
+    };
+    with_each(receivers, async |running, clerk| {
+        // More than it does at once.
+        for n in 1..=9 {
+            tokio::select! {
+                answer = running.bus.call(call("wait", json!(n)), LONG) => panic!("it was answered: {answer:?}"),
+                () = clerk.noticed.notified() => {}
+            }
+            let given_up = async || (clerk.given_up.load(Ordering::SeqCst) == n).then_some(());
+            eventually("it is given up", given_up).await;
+        }
+        assert_eq!(running.bus.call(call("double", json!(21)), LONG).await, Ok(json!(42)));
+        assert_eq!(clerk.begun().len(), 10);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_call_carries_the_trace_of_the_work_that_asks() {
+    let receivers = || {
+        let clerk = Clerk::new();
+        (Receivers { workers: vec![clerk.clone()], ..Receivers::default() }, clerk)
+    };
+    with_each(receivers, async |running, clerk| {
+        let trace = Traceparent::beginning_with(Uuid::now_v7());
+        let asked = ListComplaints { person_id: PersonId::new(), limit: 5 };
+        tokio::select! {
+            _ = trace.clone().scope(bus_calls::ask(running.bus.as_ref(), &asked, "channel", LONG)) => panic!("answered"),
+            () = clerk.noticed.notified() => {}
+        }
+        assert_eq!(*clerk.traces.lock().unwrap(), [trace]);
+        assert_eq!(clerk.begun(), [serde_json::to_value(asked).unwrap()]);
+    })
     .await;
 }
 

@@ -13,6 +13,7 @@ use super::{Activity, ConversationActor};
 use crate::actors::clients::{CallFailed, CaseClient};
 use crate::bus::case_calls::{CancelComplaint, CreateComplaint, PersonMerged};
 use crate::bus::live_chat::LiveChangeKind;
+use crate::bus::trace::Traceparent;
 use crate::complaint::Urgency;
 use crate::dialogue::answers::{self, Answer};
 use crate::dialogue::state::{DialogueState, Draft};
@@ -105,12 +106,13 @@ impl ConversationActor {
     pub(super) fn make_call(&mut self, call: OpenCall, context: &mut Context<Self>) {
         self.begin(Activity::Committing);
         let client = self.context().case.clone();
-        let body = call.body.clone();
+        let (body, call_id) = (call.body.clone(), call.call_id);
         let asked = Instant::now();
         let asking = async move {
             crate::crash_point!("call::before");
             crate::delay_point!("call::slow");
-            let answer = ask(&client, body).await;
+            // However often it is made, it is one trace.
+            let answer = Traceparent::beginning_with(call_id.0).scope(ask(&client, body)).await;
             crate::crash_point!("call::after");
             answer
         };

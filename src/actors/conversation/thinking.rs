@@ -16,6 +16,7 @@ use crate::actors::ledger::LedgerError;
 use crate::ai::service::BUILTIN_MODEL;
 use crate::bus::case_calls::ReportedComplaint;
 use crate::bus::live_chat::LiveChangeKind;
+use crate::bus::trace::Traceparent;
 use crate::dialogue::batching;
 use crate::dialogue::corrections::{self, Correction, Standing, What};
 use crate::dialogue::reply::{self, Reply};
@@ -34,6 +35,8 @@ use crate::store::channel::takeover::{self, SaidLine};
 use crate::whatsapp::outgoing::{Button, Content};
 
 /// How long after a takeover its transcript still explains what the citizen means.
+/// How long a message waits for services that are away before a person is called.
+const OUTAGE_PATIENCE: SignedDuration = SignedDuration::from_mins(5);
 const CONTEXT_LASTS: SignedDuration = SignedDuration::from_hours(24);
 /// Lines of the transcript that are handed over, and how much of each.
 const CONTEXT_LINES: i64 = 12;
@@ -74,6 +77,13 @@ impl ConversationActor {
             tracing::error!(conversation.id = %conversation.conversation_id, "stored dialogue state is not readable, starting afresh");
         }
         let thought = understand(self.context().clone(), conversation.clone(), batch.clone(), state);
+        let trace = batch.first().map(|first| Traceparent::beginning_with(first.message_id.0));
+        let thought = async move {
+            match trace {
+                Some(trace) => trace.scope(thought).await,
+                None => thought.await,
+            }
+        };
         let handle = context.spawn(thought.into_actor(self).map(|result, actor, context| {
             let Activity::Thinking(thinking) = actor.begin(Activity::Resting) else {
                 return;
@@ -229,12 +239,16 @@ impl ConversationActor {
         }));
     }
 
-    /// Again after a pause; too often, and a person is called instead: never silence.
+    /// Again after a pause; too often, and a person is called instead: never silence. An outage, which is over for all at
+    /// once, is waited for a while longer.
     fn turn_failed(&mut self, thinking: &Thinking, failed: &CallFailed, context: &mut Context<Self>) {
         let batch = &thinking.batch;
         let Some(conversation) = &self.conversation else { return };
         tracing::warn!(conversation.id = %conversation.conversation_id, attempt = conversation.failed_turns + 1, error = %failed, "turn failed");
-        if conversation.failed_turns + 1 >= self.context().settings.turn_attempts {
+        let away = *failed == CallFailed::Away;
+        let waited = batch.first().map(|first| self.context().clock.now().duration_since(first.received_at));
+        let may_end_soon = away && waited.is_none_or(|waited| waited < OUTAGE_PATIENCE);
+        if conversation.failed_turns + 1 >= self.context().settings.turn_attempts && !may_end_soon {
             let (state, _) = DialogueState::from_json(&conversation.state);
             let office = &self.context().office;
             let mut says = vec![phrases::apology(Language::Id)];
@@ -255,7 +269,8 @@ impl ConversationActor {
             return self.write_turn(commit, "handed_over", context);
         }
         self.context().metrics.turns.with_label_values(&["failed"]).inc();
-        let pause = Duration::from_millis(500) * 2_u32.pow(conversation.failed_turns.clamp(0, 6) as u32);
+        let doublings = conversation.failed_turns.clamp(0, if away { 2 } else { 6 }) as u32;
+        let pause = Duration::from_millis(500) * 2_u32.pow(doublings);
         let (pool, id, epoch) =
             (self.context().pool.clone(), self.identity.conversation, self.identity.home.epoch);
         self.begin(Activity::Committing);
@@ -305,7 +320,7 @@ async fn understand(
         match found {
             Ok(found) => facts.complaints.extend(found.into_iter().map(fact)),
             Err(CallFailed::Refused { .. }) => {}
-            Err(CallFailed::Unavailable) => facts.unavailable = true,
+            Err(CallFailed::Unavailable | CallFailed::Away) => facts.unavailable = true,
         }
     }
     Ok(Thought { understanding, facts })

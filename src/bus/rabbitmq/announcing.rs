@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::links::Links;
 use super::message;
-use crate::bus::duty::Broken;
+use crate::bus::duty::{Broken, Stop};
 use crate::bus::events::PATIENCE;
 use crate::bus::live_chat::{LiveChange, LiveChatListener};
 use crate::bus::topology::{LIVE_CHAT, announcements_kept};
@@ -53,10 +53,19 @@ impl Announcements {
 }
 
 /// The duty of announcing. What is on its way when it breaks is lost.
-pub async fn announce(links: &Links, metrics: &Metrics, announcements: &Announcements) -> Result<(), Broken> {
+pub async fn announce(
+    links: &Links,
+    metrics: &Metrics,
+    announcements: &Announcements,
+    mut stop: Stop,
+) -> Result<(), Broken> {
     let channel = links.publishing_channel().await?;
-    loop {
-        announcements.some.notified().await;
+    let mut stopping = false;
+    while !stopping {
+        tokio::select! {
+            () = announcements.some.notified() => {}
+            () = stop.asked() => stopping = true,
+        }
         for changes in announcements.take().chunks(MOST_IN_ONE) {
             let count = |outcome| {
                 metrics.bus_announcements.with_label_values(&[outcome]).inc_by(changes.len() as u64)
@@ -66,7 +75,13 @@ pub async fn announce(links: &Links, metrics: &Metrics, announcements: &Announce
             let options = BasicPublishOptions::default();
             let sent = async {
                 channel
-                    .basic_publish(LIVE_CHAT.into(), "".into(), options, body.as_bytes(), message::of_hint())
+                    .basic_publish(
+                        LIVE_CHAT.into(),
+                        "".into(),
+                        options,
+                        body.as_bytes(),
+                        message::of_hint(std::iter::empty()),
+                    )
                     .await?
                     .await
             };
@@ -84,10 +99,15 @@ pub async fn announce(links: &Links, metrics: &Metrics, announcements: &Announce
         }
         tokio::time::sleep(GATHERED).await;
     }
+    Ok(())
 }
 
 /// The duty of listening to announcements: a queue that goes with its connection.
-pub async fn hear_announcements(links: &Links, listener: &Arc<dyn LiveChatListener>) -> Result<(), Broken> {
+pub async fn hear_announcements(
+    links: &Links,
+    listener: &Arc<dyn LiveChatListener>,
+    mut stop: Stop,
+) -> Result<(), Broken> {
     let channel = links.consuming_channel().await?;
     let options = QueueDeclareOptions::exclusive().auto_delete();
     let queue = channel.queue_declare("".into(), options, announcements_kept()).await?.name().clone();
@@ -96,7 +116,10 @@ pub async fn hear_announcements(links: &Links, listener: &Arc<dyn LiveChatListen
     let no_ack = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
     let mut consumer = channel.basic_consume(queue, "".into(), no_ack, FieldTable::default()).await?;
     loop {
-        let delivery = consumer.next().await.ok_or(Broken::Cancelled)??;
+        let delivery = tokio::select! {
+            () = stop.asked() => return Ok(()),
+            delivery = consumer.next() => delivery.ok_or(Broken::Cancelled)??,
+        };
         match serde_json::from_slice::<Vec<LiveChange>>(&delivery.data) {
             Ok(changes) => listener.changed(changes),
             Err(_) => tracing::warn!("an announcement that is none was ignored"),

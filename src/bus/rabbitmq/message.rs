@@ -22,8 +22,26 @@ const TRACEPARENT: &str = "traceparent";
 const OUTCOME: &str = "outcome";
 const ANSWERED: &str = "answered";
 const REFUSED: &str = "refused";
+/// On dead letters: why, where it was, and an id that also says when.
 const REASON: &str = "x-reason";
 const QUEUE: &str = "x-queue";
+const LETTER: &str = "x-letter";
+/// On an event that was put back: what its routing key was, as it comes by the name of its queue.
+const ROUTING_KEY: &str = "x-routing-key";
+/// What the broker writes on messages that it dead-letters or hands out again.
+const BROKERS_OWN: [&str; 9] = [
+    "x-death",
+    "x-first-death-queue",
+    "x-first-death-reason",
+    "x-first-death-exchange",
+    "x-last-death-queue",
+    "x-last-death-reason",
+    "x-last-death-exchange",
+    "x-delivery-count",
+    "x-acquired-count",
+];
+/// What a call that is put back is given, as it has no caller who would say.
+const REPLAYED_WITHIN: &str = "60000";
 const PERSISTENT: u8 = 2;
 const TRANSIENT: u8 = 1;
 
@@ -54,11 +72,19 @@ pub fn event(delivery: &Delivery) -> Result<Event, Poison> {
     };
     Ok(Event {
         message_id: id(properties.message_id()).ok_or_else(|| poison("no message_id that is a UUID"))?,
-        routing_key: delivery.routing_key.to_string(),
+        routing_key: routing_key(delivery),
         body: body(delivery)?,
         occurred_at: occurred_at.ok_or_else(|| poison("no time at which it happened"))?,
         from: service(properties)?,
     })
+}
+
+/// The routing key that an event was published with.
+pub fn routing_key(delivery: &Delivery) -> String {
+    // Only the default exchange delivers by the name of the queue; elsewhere the header is somebody else's.
+    let put_back = delivery.exchange.as_str().is_empty();
+    let header = put_back.then(|| header(&delivery.properties, ROUTING_KEY)).flatten();
+    header.unwrap_or_else(|| delivery.routing_key.to_string())
 }
 
 /// The properties of a call; `None` when its kind is longer than AMQP allows.
@@ -122,9 +148,24 @@ pub fn answer(delivery: &Delivery) -> Option<(Uuid, Result<Value, NotAnswered>)>
     }
 }
 
+/// The properties of the word that nobody waits for a call any longer.
+pub fn of_cancellation(call: Uuid) -> BasicProperties {
+    let id: ShortString = call.to_string().into();
+    BasicProperties::default()
+        .with_delivery_mode(TRANSIENT)
+        .with_correlation_id(id)
+        .with_expiration("10000".into())
+}
+
 /// The properties of a hint, which is worth nothing once a sweeper has come by.
-pub fn of_hint() -> BasicProperties {
-    json().with_delivery_mode(TRANSIENT).with_expiration("10000".into())
+/// `others`: routing keys beside the message's own.
+pub fn of_hint(others: impl Iterator<Item = String>) -> BasicProperties {
+    let others: Vec<AMQPValue> = others.map(|key| text(&key)).collect();
+    let mut headers = FieldTable::default();
+    if !others.is_empty() {
+        headers.insert("CC".into(), AMQPValue::FieldArray(others.into()));
+    }
+    json().with_delivery_mode(TRANSIENT).with_expiration("10000".into()).with_headers(headers)
 }
 
 /// The properties of a message that becomes a dead letter: its own, with the reason and where it was.
@@ -132,9 +173,55 @@ pub fn of_dead_letter(delivery: &Delivery, queue: &str, reason: &str) -> BasicPr
     let mut headers = delivery.properties.headers().clone().unwrap_or_default();
     headers.insert(REASON.into(), text(reason));
     headers.insert(QUEUE.into(), text(queue));
+    headers.insert(LETTER.into(), text(&Uuid::now_v7().to_string()));
     let properties = delivery.properties.clone().with_headers(headers).with_delivery_mode(PERSISTENT);
     // Kept for people, for as long as it takes.
     without_expiration(properties)
+}
+
+/// What a dead letter says of its end: its id, when, the queue it was in, and why.
+pub fn end_of_life(letter: &Delivery) -> (Option<Uuid>, Option<Timestamp>, Option<String>, Option<String>) {
+    let properties = &letter.properties;
+    let ours: Option<Uuid> = header(properties, LETTER).and_then(|text| text.parse().ok());
+    let when = match ours {
+        Some(letter) => letter.get_timestamp().and_then(|at| {
+            let (seconds, nanoseconds) = at.to_unix();
+            Timestamp::new(seconds.try_into().ok()?, nanoseconds.try_into().ok()?).ok()
+        }),
+        None => brokers_time(properties),
+    };
+    let queue = header(properties, QUEUE).or_else(|| header(properties, "x-first-death-queue"));
+    let reason = header(properties, REASON).or_else(|| header(properties, "x-first-death-reason"));
+    (ours.or_else(|| id(properties.message_id())), when, queue, reason)
+}
+
+/// When the broker itself made a dead letter of it.
+fn brokers_time(properties: &BasicProperties) -> Option<Timestamp> {
+    let AMQPValue::FieldArray(deaths) = properties.headers().as_ref()?.inner().get("x-death")? else {
+        return None;
+    };
+    let AMQPValue::FieldTable(last) = deaths.as_slice().first()? else { return None };
+    let AMQPValue::Timestamp(seconds) = last.inner().get("time")? else { return None };
+    Timestamp::from_second((*seconds).try_into().ok()?).ok()
+}
+
+/// The properties of a dead letter that is put back where it was: those of before its end.
+pub fn of_replay(letter: &Delivery, is_call: bool) -> BasicProperties {
+    let mut headers = FieldTable::default();
+    if let Some(all) = letter.properties.headers() {
+        for (name, value) in all.inner() {
+            let name_of_end = [REASON, QUEUE, LETTER].contains(&name.as_str());
+            if !name_of_end && !BROKERS_OWN.contains(&name.as_str()) {
+                headers.insert(name.clone(), value.clone());
+            }
+        }
+    }
+    if is_call {
+        let properties = letter.properties.clone().with_headers(headers);
+        return properties.with_expiration(REPLAYED_WITHIN.into());
+    }
+    headers.insert(ROUTING_KEY.into(), text(&routing_key(letter)));
+    letter.properties.clone().with_headers(headers)
 }
 
 /// How often it was handed out before, as quorum queues count.

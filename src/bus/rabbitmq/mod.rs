@@ -5,15 +5,19 @@
 //! - [`message`]: what is in a message
 //! - [`publishing`]: events and hints out
 //! - [`calling`]: calls out, answers in
-//! - [`consuming`]: events, calls and hints in
+//! - [`working`]: calls in, answers out
+//! - [`consuming`]: events and hints in
 //! - [`announcing`]: changes for live chat, out and in
+//! - [`dead_letters`]: what can never be dealt with, kept for people
 
 mod announcing;
 mod calling;
 mod consuming;
+pub mod dead_letters;
 mod links;
 mod message;
 mod publishing;
+mod working;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -29,6 +33,7 @@ use self::calling::Calls;
 use self::links::Links;
 use self::publishing::{EventPublisher, Hints};
 use super::calls::{Call, NotAnswered};
+use super::duty::Stop;
 use super::events::{Event, NotTaken, PublishEvents};
 use super::live_chat::LiveChange;
 use super::{Broken, Bus, Duty, Receivers};
@@ -101,43 +106,43 @@ impl Bus for RabbitBus {
     fn duties(&self) -> Vec<Duty> {
         let inner = &self.inner;
         let mut duties = vec![
-            duty("bus_calls", inner, |inner| async move {
-                calling::send_calls(&inner.links, &inner.metrics, &inner.calls).await
+            duty("bus_calls", inner, |inner, stop| async move {
+                calling::send_calls(&inner.links, &inner.metrics, &inner.calls, stop).await
             }),
-            duty("bus_hints", inner, |inner| async move {
-                publishing::send_hints(&inner.links, &inner.metrics, &inner.hints).await
+            duty("bus_hints", inner, |inner, stop| async move {
+                publishing::send_hints(&inner.links, &inner.metrics, &inner.hints, stop).await
             }),
-            duty("bus_announcements", inner, |inner| async move {
-                announcing::announce(&inner.links, &inner.metrics, &inner.announcements).await
+            duty("bus_announcements", inner, |inner, stop| async move {
+                announcing::announce(&inner.links, &inner.metrics, &inner.announcements, stop).await
             }),
         ];
         for subscriber in &self.receivers.subscribers {
             let subscriber = subscriber.clone();
-            duties.push(duty(subscriber.name(), inner, move |inner| {
+            duties.push(duty(subscriber.name(), inner, move |inner, stop| {
                 let subscriber = subscriber.clone();
-                async move { consuming::take_events(&inner.links, &inner.metrics, &subscriber).await }
+                async move { consuming::take_events(&inner.links, &inner.metrics, &subscriber, stop).await }
             }));
         }
         for worker in &self.receivers.workers {
             let worker = worker.clone();
-            duties.push(duty(worker.queue().into(), inner, move |inner| {
+            duties.push(duty(worker.queue().into(), inner, move |inner, stop| {
                 let worker = worker.clone();
-                async move { consuming::do_calls(&inner.links, &inner.metrics, &worker).await }
+                async move { working::do_calls(&inner.links, &inner.metrics, &worker, stop).await }
             }));
         }
         if let Some(listener) = &self.receivers.listener {
             let listener = listener.clone();
-            duties.push(duty("bus_wakes", inner, move |inner| {
+            duties.push(duty("bus_wakes", inner, move |inner, stop| {
                 let listener = listener.clone();
                 let owned = inner.owned.subscribe();
-                async move { consuming::hear_hints(&inner.links, &listener, owned).await }
+                async move { consuming::hear_hints(&inner.links, &listener, owned, stop).await }
             }));
         }
         if let Some(listener) = &self.receivers.live_chat {
             let listener = listener.clone();
-            duties.push(duty("bus_live_chat", inner, move |inner| {
+            duties.push(duty("bus_live_chat", inner, move |inner, stop| {
                 let listener = listener.clone();
-                async move { announcing::hear_announcements(&inner.links, &listener).await }
+                async move { announcing::hear_announcements(&inner.links, &listener, stop).await }
             }));
         }
         duties
@@ -147,11 +152,11 @@ impl Bus for RabbitBus {
 fn duty<F>(
     name: &'static str,
     inner: &Arc<Inner>,
-    run: impl Fn(Arc<Inner>) -> F + Send + Sync + 'static,
+    run: impl Fn(Arc<Inner>, Stop) -> F + Send + Sync + 'static,
 ) -> Duty
 where
     F: Future<Output = Result<(), Broken>> + Send + 'static,
 {
     let inner = inner.clone();
-    Duty::new(name, move || run(inner.clone()))
+    Duty::new(name, move |stop| run(inner.clone(), stop))
 }

@@ -1,7 +1,8 @@
 //! Events and hints to the broker, confirmed a window at a time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Mutex as ShortMutex, PoisonError};
+use std::time::Duration;
 
 use lapin::options::BasicPublishOptions;
 use lapin::{Channel, Confirmation};
@@ -10,7 +11,7 @@ use tokio::time::timeout;
 
 use super::links::Links;
 use super::message;
-use crate::bus::duty::Broken;
+use crate::bus::duty::{Broken, Stop};
 use crate::bus::events::{Event, NotTaken, PATIENCE};
 use crate::bus::topology::{CONVERSATIONS, EVENTS, hint_key, short};
 use crate::ids::{ConversationId, PartitionId};
@@ -18,8 +19,16 @@ use crate::metrics::Metrics;
 
 /// Messages that may be on their way unconfirmed.
 const WINDOW: usize = 100;
+/// What an event may be about, as bodies name it. Events about the same thing keep their order; those that name nothing
+/// are about one thing, too.
+const SUBJECTS: [&str; 4] = ["conversation_id", "origin_conversation_id", "complaint_id", "notification_id"];
 /// Conversations that a hint is kept for; above it the sweeper finds them.
 const MOST_HINTED: usize = 50_000;
+/// Conversations named in one hint.
+const MOST_IN_ONE: usize = 1_000;
+/// What comes within so long after a hint goes together: nothing against the time for which a conversation waits for its
+/// citizen's next words, and much for the broker.
+const GATHERED: Duration = Duration::from_millis(20);
 
 /// A message that no queue wants is given back rather than forgotten.
 pub const MANDATORY: BasicPublishOptions = BasicPublishOptions { mandatory: true, immediate: false };
@@ -71,7 +80,7 @@ async fn publish(
         slot.replace(links.publishing_channel().await?);
     }
     let Some(channel) = slot else { return Ok(()) };
-    for window in events.chunks(WINDOW) {
+    for window in windows(events) {
         let mut confirms = Vec::with_capacity(window.len());
         for event in window {
             let properties = message::of_event(event).ok_or(NotConfirmed::RoutingKey)?;
@@ -95,69 +104,103 @@ async fn publish(
     Ok(())
 }
 
-/// Hints that wait to be sent: whatever comes while some are on their way becomes one message a partition.
+/// The events in runs that may be on their way at once: a queue that is full may refuse one and take the next, which
+/// must then not be about the same thing.
+fn windows(events: &[Event]) -> impl Iterator<Item = &[Event]> {
+    let mut rest = events;
+    std::iter::from_fn(move || {
+        let mut subjects = BTreeSet::new();
+        let mut length = 0;
+        for event in rest.iter().take(WINDOW) {
+            let mut about: Vec<&str> =
+                SUBJECTS.iter().filter_map(|name| event.body.get(name)?.as_str()).collect();
+            if about.is_empty() {
+                about.push("");
+            }
+            if about.iter().any(|subject| subjects.contains(subject)) {
+                break;
+            }
+            subjects.extend(about);
+            length += 1;
+        }
+        let (window, later) = rest.split_at(length);
+        rest = later;
+        (length > 0).then_some(window)
+    })
+}
+
+/// Hints that wait to be sent, each once: whatever comes while some are on their way, or shortly after, goes together.
 #[derive(Default)]
 pub struct Hints {
-    waiting: ShortMutex<BTreeMap<PartitionId, BTreeSet<ConversationId>>>,
+    waiting: ShortMutex<BTreeSet<ConversationId>>,
     some: Notify,
 }
 
 impl Hints {
     pub fn add(&self, conversations: &[ConversationId], metrics: &Metrics) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut held: usize = waiting.values().map(BTreeSet::len).sum();
         for conversation in conversations {
-            if held >= MOST_HINTED {
+            if waiting.len() >= MOST_HINTED {
                 metrics.bus_hints.with_label_values(&["dropped"]).inc();
                 continue;
             }
-            held +=
-                usize::from(waiting.entry(PartitionId::of(*conversation)).or_default().insert(*conversation));
+            waiting.insert(*conversation);
         }
         drop(waiting);
         self.some.notify_one();
     }
 
-    fn take(&self) -> BTreeMap<PartitionId, BTreeSet<ConversationId>> {
-        std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+    fn take(&self) -> Vec<ConversationId> {
+        let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        waiting.into_iter().collect()
     }
 }
 
 /// The duty of sending hints. What is on its way when it breaks is lost.
-pub async fn send_hints(links: &Links, metrics: &Metrics, hints: &Hints) -> Result<(), Broken> {
-    let channel = links.publishing_channel().await?;
-    loop {
-        hints.some.notified().await;
-        let waiting = hints.take();
-        let count = waiting.len() as u64;
-        if let Err(broken) = send_window(&channel, metrics, waiting).await {
-            metrics.bus_hints.with_label_values(&["dropped"]).inc_by(count);
-            return Err(broken);
-        }
-        metrics.bus_hints.with_label_values(&["sent"]).inc_by(count);
-    }
-}
-
-/// At most one a partition, so it is a window by itself.
-async fn send_window(
-    channel: &Channel,
+pub async fn send_hints(
+    links: &Links,
     metrics: &Metrics,
-    waiting: BTreeMap<PartitionId, BTreeSet<ConversationId>>,
+    hints: &Hints,
+    mut stop: Stop,
 ) -> Result<(), Broken> {
-    let mut confirms = Vec::with_capacity(waiting.len());
-    for (partition, conversations) in waiting {
-        let body = serde_json::json!(conversations).to_string();
-        let key = hint_key(partition).into();
-        let hint = message::of_hint();
-        confirms
-            .push(channel.basic_publish(CONVERSATIONS.into(), key, MANDATORY, body.as_bytes(), hint).await?);
-    }
-    for confirm in confirms {
-        let confirmed = timeout(PATIENCE, confirm).await.map_err(|_| Broken::Late)??;
-        // Nobody owns the partition just now; its next owner sweeps.
-        if confirmed.take_message().is_some() {
-            metrics.bus_returned.with_label_values(&["hint"]).inc();
+    let channel = links.publishing_channel().await?;
+    let mut stopping = false;
+    while !stopping {
+        tokio::select! {
+            () = hints.some.notified() => {}
+            () = stop.asked() => stopping = true,
+        }
+        for conversations in hints.take().chunks(MOST_IN_ONE) {
+            let sent = timeout(PATIENCE, send_hint(&channel, conversations)).await;
+            let count = |outcome| metrics.bus_hints.with_label_values(&[outcome]).inc();
+            match sent.unwrap_or(Err(Broken::Late)) {
+                // Nobody owns the partitions just now; their next owner sweeps.
+                Ok(returned) => {
+                    count("sent");
+                    metrics.bus_returned.with_label_values(&["hint"]).inc_by(u64::from(returned));
+                }
+                Err(broken) => {
+                    count("dropped");
+                    return Err(broken);
+                }
+            }
+        }
+        if !stopping {
+            tokio::time::sleep(GATHERED).await;
         }
     }
     Ok(())
+}
+
+/// One message for all of them: the broker gives it once to each node that owns any of the partitions, which takes what
+/// is its own. `CC` is RabbitMQ's way to name further routing keys. Whether nobody at all wanted it.
+async fn send_hint(channel: &Channel, conversations: &[ConversationId]) -> Result<bool, Broken> {
+    let partitions: BTreeSet<PartitionId> = conversations.iter().copied().map(PartitionId::of).collect();
+    let mut keys = partitions.into_iter().map(hint_key);
+    let Some(first) = keys.next() else { return Ok(false) };
+    let body = serde_json::json!(conversations).to_string();
+    let hint = message::of_hint(keys);
+    let published =
+        channel.basic_publish(CONVERSATIONS.into(), first.into(), MANDATORY, body.as_bytes(), hint).await?;
+    Ok(published.await?.take_message().is_some())
 }

@@ -1,5 +1,7 @@
 //! A fresh virtual host of the test broker for every test, with the broker's management interface to look and to break.
 
+use std::collections::BTreeSet;
+
 use reqwest::{Method, Url};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -26,10 +28,21 @@ impl TestBroker {
         url.as_str().into()
     }
 
+    /// Makes a queue with arguments that ours do not have.
+    pub async fn declare(&self, queue: &str, arguments: Value) {
+        let body = json!({ "durable": true, "arguments": arguments });
+        request(Method::PUT, &format!("queues/{}/{queue}", self.host), body).await;
+    }
+
     /// Has a queue of its own get a copy of what is published.
     pub async fn listen(&self, queue: &str, exchange: &str, key: &str) {
+        self.declare(queue, json!({})).await;
+        self.bind(queue, exchange, key).await;
+    }
+
+    /// Has a queue get a copy of what is published.
+    pub async fn bind(&self, queue: &str, exchange: &str, key: &str) {
         let host = &self.host;
-        request(Method::PUT, &format!("queues/{host}/{queue}"), json!({ "durable": true })).await;
         let path = format!("bindings/{host}/e/{exchange}/q/{queue}");
         request(Method::POST, &path, json!({ "routing_key": key })).await;
     }
@@ -58,20 +71,28 @@ impl TestBroker {
 
     /// Cuts every connection; how many there were.
     pub async fn cut(&self) -> usize {
+        let connections = self.connections().await;
+        self.cut_these(&connections).await;
+        connections.len()
+    }
+
+    /// The names of the connections that are open.
+    pub async fn connections(&self) -> BTreeSet<String> {
         let path = format!("vhosts/{}/connections", self.host);
         let connections = request(Method::GET, &path, Value::Null).await;
         let connections = connections.as_array().expect("a list of connections").clone();
-        for connection in &connections {
+        let name = |connection: &Value| connection["name"].as_str().expect("a name").to_owned();
+        connections.iter().map(name).collect()
+    }
+
+    /// Cuts the connections with these names.
+    pub async fn cut_these<'a>(&self, names: impl IntoIterator<Item = &'a String>) {
+        for name in names {
             let mut url = management();
-            url.path_segments_mut().expect("a base").extend([
-                "api",
-                "connections",
-                connection["name"].as_str().expect("a name"),
-            ]);
+            url.path_segments_mut().expect("a base").extend(["api", "connections", name]);
             // One that is gone already is as good.
             send(Method::DELETE, url, Value::Null).await;
         }
-        connections.len()
     }
 }
 
