@@ -238,6 +238,11 @@ impl Config {
         self.roles.contains(&role)
     }
 
+    /// Whether this node runs the service of that name.
+    pub fn has_service(&self, name: &str) -> bool {
+        self.roles.iter().any(|role| role.to_string() == name)
+    }
+
     /// The office's time zone; checked at start.
     pub fn time_zone(&self) -> jiff::tz::TimeZone {
         jiff::tz::TimeZone::get(&self.office.time_zone).unwrap_or(jiff::tz::TimeZone::UTC)
@@ -426,7 +431,6 @@ mod tests {
             (vec![("GOVCONNECT_OFFICE__TIME_ZONE", "Asia/Bandung")], "office.time_zone"),
             (vec![("GOVCONNECT_OFFICE__HOURS__MONDAY", "8-12")], "office.hours.monday"),
             (vec![("GOVCONNECT_OFFICE__HOLIDAYS", "25 Desember")], "office.holidays"),
-            (vec![("GOVCONNECT_BROKER__URL", "amqp://localhost")], "broker.url"),
             (vec![("GOVCONNECT_ENVIRONMENT", "production")], "whatsapp.app_secret"),
             (vec![("GOVCONNECT_CHANNEL__BIND", "nowhere")], "channel.bind"),
             (vec![("GOVCONNECT_WHATSAPP__SEND_TRIES", "0")], "whatsapp.send_tries"),

@@ -6,6 +6,8 @@ pub mod admin_command;
 pub mod ai;
 pub mod bus;
 pub mod clock;
+pub mod cluster;
+pub mod cluster_command;
 pub mod complaint;
 pub mod config;
 pub mod crash_point;

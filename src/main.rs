@@ -1,4 +1,5 @@
-//! The command line: `serve`, `migrate`, `admin`, `simulator`, `check-config`, `doctor`, `health`, `openapi`, `postgres`.
+//! The command line: `serve`, `migrate`, `admin`, `cluster`, `simulator`, `check-config`, `doctor`, `health`, `openapi`,
+//! `postgres`.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use clap::{Args, Parser, Subcommand};
 use govconnect::admin_command::{self, AdminArgs};
 use govconnect::clock::Clock;
+use govconnect::cluster_command::{self, ClusterArgs};
 use govconnect::config::{self, Loaded, Overrides};
 use govconnect::health_command::{self, HealthArgs};
 use govconnect::node::database::Database;
@@ -35,6 +37,13 @@ enum Command {
         settings: SettingsArgs,
         #[command(flatten)]
         admin: AdminArgs,
+    },
+    /// Nodes, and who owns which partition
+    Cluster {
+        #[command(flatten)]
+        settings: SettingsArgs,
+        #[command(flatten)]
+        cluster: ClusterArgs,
     },
     /// Run the stand-in for Meta alone (development only)
     Simulator(SimulatorArgs),
@@ -139,6 +148,13 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let database = Database::open_beside(&loaded.config).await?;
             let outcome =
                 admin_command::run(&admin, &database.pool, &Clock::system(), &mut std::io::stdout()).await;
+            database.close().await;
+            outcome?;
+        }
+        Command::Cluster { settings, cluster } => {
+            let loaded = config::load(&settings.overrides())?;
+            let database = Database::open_beside(&loaded.config).await?;
+            let outcome = cluster_command::run(&cluster, &database.pool, &mut std::io::stdout()).await;
             database.close().await;
             outcome?;
         }

@@ -48,7 +48,7 @@ pub struct Metrics {
     pub merges: IntCounterVec,
     /// Webhooks refused because the queue was full or the commit failed.
     pub intake_refused: IntCounterVec,
-    /// Wake-ups of conversations (`source`: hint, sweep).
+    /// Wake-ups of conversations (`source`: hint, remote, sweep, restart).
     pub wakes: IntCounterVec,
     /// Turns (`outcome`: committed, restarted, cancelled, failed, parked).
     pub turns: IntCounterVec,
@@ -115,7 +115,11 @@ pub struct Metrics {
     /// Hints to other nodes (`outcome`: sent, dropped).
     pub bus_hints: IntCounterVec,
     /// Partitions owned by this node.
-    pub partitions_owned: IntGaugeVec,
+    pub partitions_owned: IntGauge,
+    /// Partitions that changed hands (`direction`: taken, handed_over, lost).
+    pub partition_moves: IntCounterVec,
+    /// Nodes that are up, as this one sees them.
+    pub cluster_nodes: IntGauge,
 }
 
 impl Metrics {
@@ -150,9 +154,6 @@ impl Metrics {
         let active_conversations =
             IntGauge::new("conversations_active", "Conversations with an actor in memory")?;
         registry.register(Box::new(active_conversations.clone()))?;
-        let partitions_owned =
-            IntGaugeVec::new(Opts::new("partitions_owned", "Partitions this node owns"), &[])?;
-        registry.register(Box::new(partitions_owned.clone()))?;
         let numbers =
             IntGaugeVec::new(Opts::new("numbers", "Numbers by the state of their circuit"), &["state"])?;
         registry.register(Box::new(numbers.clone()))?;
@@ -256,7 +257,13 @@ impl Metrics {
             case_calls: counters("case_calls_total", "Calls to the case actor", &["call", "outcome"])?,
             takeover_cancelled: single("takeover_cancelled_total", "Bot messages cancelled by a takeover")?,
             active_conversations,
-            partitions_owned,
+            partitions_owned: level("partitions_owned", "Partitions this node owns")?,
+            partition_moves: counters(
+                "partition_moves_total",
+                "Partitions that changed hands",
+                &["direction"],
+            )?,
+            cluster_nodes: level("cluster_nodes", "Nodes that are up, as this one sees them")?,
             registry,
         };
         metrics.begin_at_zero();
@@ -268,7 +275,8 @@ impl Metrics {
         for (counter, values) in [
             (&self.intake_rows, &["message", "echo", "status", "duplicate", "parked"][..]),
             (&self.intake_refused, &["full", "not_committed", "closed"]),
-            (&self.wakes, &["hint", "sweep", "restart"]),
+            (&self.wakes, &["hint", "remote", "sweep", "restart"]),
+            (&self.partition_moves, &["taken", "handed_over", "lost"]),
             (
                 &self.turns,
                 &["committed", "restarted", "cancelled", "failed", "stale", "handed_over", "drained"],

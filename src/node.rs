@@ -1,64 +1,70 @@
 //! The composition root: settings become a running node, and a stopping node drains (I10).
 //!
-//! Order of a start: database → leases → actors → listeners. Order of a stop: listeners (nothing new comes in) →
-//! intake (what came in is on disk) → conversations (what is under way ends) → events (what happened is told) → leases →
-//! database.
+//! Order of a start: database → bus → actors → leases → listeners. Order of a stop: listeners (nothing new comes in) →
+//! intake (what came in is on disk) → conversations (what is under way ends) and their leases → events (what happened is
+//! told) → bus → database.
 
 mod background;
 mod banner;
+mod channel;
 pub mod database;
 mod media;
 pub mod services;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actix::Addr;
 use actix_rt::ArbiterHandle;
 use anyhow::Context as _;
 use futures::future::join_all;
 use secrecy::ExposeSecret;
+use strum::IntoEnumIterator;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::actors::channel::{ChannelContext, ChannelSettings, Lease, Partitions, Sending};
 use crate::actors::clients::{AiClient, CaseClient};
-use crate::actors::media::{Drain as DrainMedia, Media, Wake as FetchMedia};
-use crate::actors::partition::{Drain, Partition};
+use crate::actors::media::Drain as DrainMedia;
+use crate::actors::partitions::PartitionTable;
 use crate::actors::relay::EventRelays;
-use crate::actors::sender::Sender;
-use crate::actors::sender::numbers::{Numbers, Pace};
-use crate::actors::supervision::Vital;
-use crate::actors::{ai as ai_actor, case, intake, ledger, merging, supervision};
+use crate::actors::supervision::{BusDuties, Vital};
+use crate::actors::{ai as ai_actor, case, supervision};
 use crate::admin_command;
 use crate::ai::analytics::Analytics;
 use crate::ai::service::AiService;
-use crate::bus::events::{InProcessBus, PublishEvents};
+use crate::bus::events::{PublishEvents, Subscriber};
+use crate::bus::in_process::LocalBus;
+use crate::bus::rabbitmq::RabbitBus;
+use crate::bus::{Bus, Receivers};
 use crate::clock::Clock;
+use crate::cluster::keeper::Member;
+use crate::cluster::{Company, Keeper, Lease, NoPartitions, PartitionHost};
 use crate::config::secrets::Secrets;
-use crate::config::{Config, Environment};
-use crate::dialogue::turn::OfficeVoice;
+use crate::config::{Config, Environment, Role, is_unset};
 use crate::http::dashboard::office::{self, Holiday, OfficeProfile, OpeningHours};
 use crate::http::listener::Listening;
-use crate::ids::{Epoch, NodeId, PartitionId};
+use crate::ids::NodeId;
 use crate::metrics::Metrics;
 use crate::samples;
 use crate::simulator::{self, Simulator};
-use crate::store::channel::leases;
+use crate::store;
+use crate::store::channel::{leases, nodes};
 use crate::store::embedded::create_data_dir;
-use crate::whatsapp::client::GraphClient;
+use crate::store::outboxes::Outbox;
 
+use channel::Channel;
 use database::Database;
 
 /// The file in `data_dir` that tells where a node listens; for scripts and tests that asked for port 0.
 pub const ADDRESSES_FILE: &str = "addresses.json";
 /// Calls the case actor works on at once.
 const CASE_CONCURRENCY: usize = 8;
+const GONE: &str = "an arbiter ended while the node started";
 
 /// Runs a node until it is told to stop, or must.
 ///
@@ -85,9 +91,7 @@ pub async fn serve(config: Config, warnings: &[String]) -> anyhow::Result<()> {
     let mut node = match started {
         Some(Ok(node)) => node,
         not_started => {
-            if let Err(error) = leases::release(&database.pool, id).await {
-                tracing::warn!(%error, "the leases could not be released; they run out by themselves");
-            }
+            give_up(&database.pool, id).await;
             database.close().await;
             tracing::info!("stopped before it was up");
             return not_started.map_or(Ok(()), |failed| failed.map(drop));
@@ -129,16 +133,27 @@ async fn panicked(vital_ended: &mut watch::Receiver<Option<&'static str>>) -> &'
     }
 }
 
+/// Gives back whatever a start that did not get to its end has taken.
+async fn give_up(pool: &sqlx::PgPool, id: NodeId) {
+    let all: Vec<_> = crate::ids::PartitionId::all().collect();
+    let given_back = async {
+        leases::release(pool, id, &all).await?;
+        nodes::leave(pool, id).await
+    };
+    if let Err(error) = given_back.await {
+        tracing::warn!(%error, "the leases could not be released; they run out by themselves");
+    }
+}
+
 /// Everything that runs.
 struct Node {
-    id: NodeId,
-    pool: sqlx::PgPool,
     listeners: Vec<Listening>,
-    partitions: Partitions,
-    media: Addr<Media>,
-    intake: tokio::task::JoinHandle<()>,
+    channel: Option<Channel>,
+    keeper: JoinHandle<()>,
+    leave: watch::Sender<bool>,
     relays: EventRelays,
-    background: Vec<tokio::task::JoinHandle<()>>,
+    duties: BusDuties,
+    background: Vec<JoinHandle<()>>,
     lease_lost: watch::Receiver<bool>,
     vital_ended: watch::Receiver<Option<&'static str>>,
     draining: Arc<AtomicBool>,
@@ -155,20 +170,13 @@ impl Node {
         let clock = Clock::system();
         let metrics = Metrics::new().context("metrics")?;
         let pool = database.pool.clone();
-
-        let first_password =
-            admin_command::ensure_first_admin(&pool, &clock, &config.dashboard.first_password)
-                .await
-                .context("the first account could not be made")?;
-        load_office(config, &pool, &clock).await.context("the office could not be set up")?;
-        let simulator = start_simulator(config, &clock).await?;
         let reserved = database.reserved.clone();
-        let (epochs, lease) = background::acquire_leases(&reserved, id, database.is_ours_alone()).await?;
-        metrics.partitions_owned.with_label_values(&[] as &[&str]).set(epochs.len() as i64);
+
+        let first_password = set_up(config, &pool, &clock).await?;
+        let simulator = start_simulator(config, &clock).await?;
 
         let ai = AiService::new(pool.clone(), Duration::from_millis(config.ai.turn_deadline_ms));
         let (vital, vital_ended) = Vital::new();
-        let numbers = Numbers::new(Pace::from(&config.whatsapp), clock.clone(), metrics.clone());
         let beginning = Beginning {
             config,
             clock: &clock,
@@ -178,45 +186,53 @@ impl Node {
             ai: &ai,
             vital: &vital,
         };
-        let graph_url = graph_url(config, simulator.as_ref())?;
         let arbiters = supervision::arbiters()?;
         let home = arbiters.first().context("no arbiter")?;
-        let (media, library) = media::start(&beginning, id, &graph_url, home).await?;
-        let sending = Sending::new(&config.whatsapp, numbers.clone(), Arc::new(library.clone()))?;
-        let partitions = start_actors(&beginning, &epochs, &lease, sending, &graph_url, &arbiters).await?;
-        let (intake, queue) =
-            intake::queue(config.intake.queue, config.intake.max_batch_rows, metrics.clone());
-        let writer = {
-            let (pool, metrics, partitions) = (reserved.clone(), metrics.clone(), partitions.clone());
-            let media = media.clone();
-            let writing = intake::run(queue, pool, metrics.clone(), move |outcome| {
-                partitions.wake_all(&outcome.wake, "hint");
-                if outcome.media > 0 {
-                    // A wake-up that is lost costs a sweep.
-                    supervision::deliver(&media, FetchMedia);
-                }
-            });
-            supervision::spawn_vital("intake", &metrics, &vital, writing)
+        let (lease, table) = (Lease::default(), PartitionTable::default());
+        let bus = bus(&beginning, &table)?;
+        let duties = BusDuties::start(&metrics, bus.duties());
+        let (channel, answering) = match config.has(Role::Channel) {
+            true => {
+                let around = channel::Surroundings {
+                    node: id,
+                    ai: start_ai(&beginning, home).await?,
+                    case: start_case(&beginning, home).await?,
+                    bus: &bus,
+                    table: &table,
+                    lease: &lease,
+                    simulator: simulator.as_ref(),
+                    arbiters: &arbiters,
+                };
+                let (channel, answering) = channel::start(&beginning, around).await?;
+                (Some(channel), Some(answering))
+            }
+            false => (None, None),
         };
+        let company = match is_unset(&config.broker.url) {
+            true => Company::Alone { steal: database.is_ours_alone() },
+            false => Company::Cluster,
+        };
+        let roles = config.roles.iter().map(ToString::to_string).collect();
+        let host: Arc<dyn PartitionHost> = match &channel {
+            Some(channel) => channel.host.clone(),
+            None => Arc::new(NoPartitions),
+        };
+        let member = Member { node: id, roles, company };
+        let (mut keeper, view) = Keeper::new(reserved.clone(), member, host, lease, metrics.clone());
+        keeper.join().await.context("this node could not join")?;
         let (lose, lease_lost) = watch::channel(false);
-        let merge_every = config.conversation.sweep_ms;
-        let mut background = vec![
-            merging::start(&metrics, pool.clone(), partitions.clone(), lease.clone(), merge_every),
-            background::keep_leases(&metrics, reserved.clone(), id, lease, lose),
-            background::sweep(&metrics, reserved.clone(), partitions.clone(), config.conversation.sweep_ms),
-            background::gauge(&metrics, reserved.clone()),
-            background::delete_old_events(&metrics, pool.clone(), config.events.keep_days),
-        ];
-
-        if config.conversation.takeover_idle_s > 0 {
-            let idle = Duration::from_secs(config.conversation.takeover_idle_s);
-            background.push(background::release_idle(&metrics, pool.clone(), partitions.clone(), idle));
-        }
-
-        let analytics = Analytics::new(pool.clone(), config.time_zone());
-        let bus: Arc<dyn PublishEvents> = Arc::new(InProcessBus::new(vec![Arc::new(analytics)]));
+        let (leave, leaving) = watch::channel(false);
+        let keeper = supervision::spawn_vital("keeper", &metrics, &vital, keeper.run(leaving, lose));
+        let publish: Arc<dyn PublishEvents> = bus.clone();
         let poll = Duration::from_millis(config.events.poll_ms);
-        let relays = EventRelays::start(&metrics, &pool, &bus, poll);
+        let outboxes = Outbox::iter().filter(|outbox| config.has_service(outbox.service()));
+        let relays = EventRelays::start(&metrics, &pool, &publish, poll, outboxes);
+        let mut background =
+            vec![background::delete_old_events(&metrics, pool.clone(), config.events.keep_days)];
+        if let Some(channel) = &channel {
+            let numbers = channel.numbers.clone();
+            background.push(background::share_rates(&metrics, numbers, view.clone()));
+        }
 
         let draining = Arc::new(AtomicBool::new(false));
         let parts = services::Parts {
@@ -225,14 +241,11 @@ impl Node {
             metrics: &metrics,
             pool: &pool,
             ai: &ai,
-            intake,
-            partitions: &partitions,
-            numbers: &numbers,
-            media: &library,
             node: id,
             draining: &draining,
+            bus: &bus,
         };
-        let listeners = services::listen_all(&parts)?;
+        let listeners = services::listen_all(&parts, answering)?;
         let addresses = addresses(&listeners, simulator.as_ref());
         write_addresses(&config.data_dir, &addresses)?;
         if let (Some(simulator), Some(channel)) = (&simulator, addresses.get("channel")) {
@@ -244,13 +257,12 @@ impl Node {
         });
         banner::print(config, &addresses, generated.as_ref());
         Ok(Node {
-            id,
-            pool,
             listeners,
-            partitions,
-            media,
-            intake: writer,
+            channel,
+            keeper,
+            leave,
             relays,
+            duties,
             background,
             lease_lost,
             vital_ended,
@@ -259,29 +271,38 @@ impl Node {
         })
     }
 
-    /// Drains within `grace`; what does not end in time is in the store and goes on with the next start.
+    /// Drains within `grace`; what does not end in time is in the store and goes on with the next start, or elsewhere.
     async fn stop(self, grace: Duration) {
         self.draining.store(true, Ordering::SeqCst);
         join_all(self.listeners.into_iter().map(Listening::stop)).await;
-        // The listeners held the last ends of the intake's queue: it writes what is in it and ends.
-        if timeout(grace, self.intake).await.is_err() {
-            tracing::warn!("the intake did not end in time; unanswered webhooks are delivered again");
+        let (media, background) = match self.channel {
+            Some(channel) => {
+                // The listeners held the last ends of the intake's queue: it writes what is in it and ends.
+                if timeout(grace, channel.writer).await.is_err() {
+                    tracing::warn!("the intake did not end in time; unanswered webhooks are delivered again");
+                }
+                (Some(channel.media), channel.background)
+            }
+            None => (None, Vec::new()),
+        };
+        self.leave.send_replace(true);
+        // Each partition has its own bound; then the leases are given back.
+        if timeout(grace.saturating_mul(2), self.keeper).await.is_err() {
+            tracing::warn!("the partitions could not be handed over; their leases run out by themselves");
         }
-        let drains = self.partitions.iter().map(|partition| partition.send(Drain));
-        if timeout(grace, join_all(drains)).await.is_err() {
-            tracing::warn!("some conversations did not end in time; their work goes on with the next start");
-        }
-        if timeout(grace, self.media.send(DrainMedia)).await.is_err() {
+        if let Some(media) = media
+            && timeout(grace, media.send(DrainMedia)).await.is_err()
+        {
             tracing::warn!("media could not be given back in time; the claims run out by themselves");
         }
         if timeout(grace, self.relays.drain()).await.is_err() {
             tracing::warn!("some events were not published in time; the next start publishes them");
         }
-        for task in &self.background {
-            task.abort();
+        if timeout(grace, self.duties.stop()).await.is_err() {
+            tracing::warn!("what came from the bus did not end in time; it is handed to others");
         }
-        if let Err(error) = leases::release(&self.pool, self.id).await {
-            tracing::warn!(%error, "the leases could not be released; they run out by themselves");
+        for task in self.background.iter().chain(&background) {
+            task.abort();
         }
         if let Some(simulator) = self.simulator {
             simulator.stop().await;
@@ -289,7 +310,58 @@ impl Node {
     }
 }
 
-/// The office's profile as the settings have it; in development with the made-up office's hours and documents.
+/// What carries events, calls and hints: in this process, or over the broker.
+fn bus(beginning: &Beginning<'_>, table: &PartitionTable) -> anyhow::Result<Arc<dyn Bus>> {
+    let Beginning { config, metrics, pool, .. } = *beginning;
+    let mut receivers = Receivers::default();
+    if config.has(Role::Ai) {
+        let analytics: Arc<dyn Subscriber> = Arc::new(Analytics::new(pool.clone(), config.time_zone()));
+        receivers.subscribers.push(analytics);
+    }
+    if config.has(Role::Channel) {
+        receivers.listener = Some(Arc::new(table.clone()));
+    }
+    Ok(match config.broker.url.expose_secret() {
+        "" => Arc::new(LocalBus::new(receivers)),
+        _ => Arc::new(RabbitBus::new(&config.broker.url, metrics, receivers).context("broker.url")?),
+    })
+}
+
+async fn start_ai(beginning: &Beginning<'_>, home: &ArbiterHandle) -> anyhow::Result<AiClient> {
+    let Beginning { config, metrics, ai, vital, .. } = *beginning;
+    let (service, concurrency) = (ai.clone(), config.ai.concurrency);
+    let make = move || ai_actor::Ai::new(service, concurrency);
+    let address = supervision::spawn_on(home, "ai", metrics, vital, make).await.context(GONE)?;
+    Ok(AiClient::local(address))
+}
+
+async fn start_case(beginning: &Beginning<'_>, home: &ArbiterHandle) -> anyhow::Result<CaseClient> {
+    let Beginning { config, clock, metrics, pool, vital, .. } = *beginning;
+    let (pool, clock, zone, counted) = (pool.clone(), clock.clone(), config.time_zone(), metrics.clone());
+    let make = move || case::Case::new(pool, clock, zone, counted, CASE_CONCURRENCY);
+    let address = supervision::spawn_on(home, "case", metrics, vital, make).await.context(GONE)?;
+    Ok(CaseClient::local(address))
+}
+
+/// What a first start leaves behind, by the nodes whose services own it; several that start at once take turns. Tells
+/// whether the first account was made.
+async fn set_up(config: &Config, pool: &sqlx::PgPool, clock: &Clock) -> anyhow::Result<bool> {
+    let turn = store::take_turn_to_set_up(pool).await?;
+    let mut first_account = false;
+    if config.has(Role::Dashboard) {
+        first_account = admin_command::ensure_first_admin(pool, clock, &config.dashboard.first_password)
+            .await
+            .context("the first account could not be made")?;
+        load_office(config, pool, clock).await.context("the office could not be set up")?;
+    }
+    if config.has(Role::Ai) && config.environment == Environment::Development {
+        samples::load(pool).await.context("the sample documents could not be loaded")?;
+    }
+    turn.commit().await.context("the office could not be set up")?;
+    Ok(first_account)
+}
+
+/// The office's profile as the settings have it; in development with the made-up office's address.
 async fn load_office(config: &Config, pool: &sqlx::PgPool, clock: &Clock) -> anyhow::Result<()> {
     let hours = config.office_hours()?;
     let mut profile = OfficeProfile {
@@ -302,7 +374,6 @@ async fn load_office(config: &Config, pool: &sqlx::PgPool, clock: &Clock) -> any
     };
     if config.environment == Environment::Development {
         profile.address = Some(samples::profile()?.office.address);
-        samples::load(pool).await?;
     }
     office::ensure_profile(pool, clock, &profile).await?;
     Ok(())
@@ -328,15 +399,6 @@ async fn start_simulator(config: &Config, clock: &Clock) -> anyhow::Result<Optio
     Ok(Some(simulator::start(settings).await.context("the simulator could not be started")?))
 }
 
-/// Where the Graph API is: as set, or the simulator of this node.
-fn graph_url(config: &Config, simulator: Option<&Simulator>) -> anyhow::Result<String> {
-    match (config.whatsapp.graph_url.is_empty(), simulator) {
-        (true, Some(simulator)) => Ok(simulator.url()),
-        (true, None) => anyhow::bail!("whatsapp.graph_url: set it, or start the simulator (--simulator)"),
-        (false, _) => Ok(config.whatsapp.graph_url.clone()),
-    }
-}
-
 /// What a starting node has before its actors.
 struct Beginning<'a> {
     config: &'a Config,
@@ -346,79 +408,6 @@ struct Beginning<'a> {
     reserved: &'a sqlx::PgPool,
     ai: &'a AiService,
     vital: &'a Vital,
-}
-
-async fn start_actors(
-    beginning: &Beginning<'_>,
-    epochs: &HashMap<PartitionId, Epoch>,
-    lease: &Lease,
-    sending: Sending,
-    graph_url: &str,
-    arbiters: &[ArbiterHandle],
-) -> anyhow::Result<Partitions> {
-    let Beginning { config, clock, metrics, pool, reserved, ai, vital } = *beginning;
-    let home = arbiters.first().context("no arbiter")?;
-    let gone = || anyhow::anyhow!("an arbiter ended while the node started");
-
-    let client = GraphClient::new(
-        graph_url,
-        &config.whatsapp.graph_version,
-        config.whatsapp.access_token.clone(),
-        Duration::from_millis(config.whatsapp.call_timeout_ms),
-    )?;
-    let sender = {
-        let (numbers, patience, sender_metrics) =
-            (sending.numbers.clone(), sending.patience, metrics.clone());
-        supervision::spawn_on(home, "sender", metrics, vital, move || {
-            Sender::new(client, numbers, patience, sender_metrics)
-        })
-        .await
-        .ok_or_else(gone)?
-    };
-    let ai = {
-        let (service, concurrency) = (ai.clone(), config.ai.concurrency);
-        supervision::spawn_on(home, "ai", metrics, vital, move || ai_actor::Ai::new(service, concurrency))
-            .await
-            .ok_or_else(gone)?
-    };
-    let case = {
-        let (pool, clock, zone) = (pool.clone(), clock.clone(), config.time_zone());
-        let case_metrics = metrics.clone();
-        supervision::spawn_on(home, "case", metrics, vital, move || {
-            case::Case::new(pool, clock, zone, case_metrics, CASE_CONCURRENCY)
-        })
-        .await
-        .ok_or_else(gone)?
-    };
-    let (ledger, asks) = ledger::queues();
-    ledger::start(asks, reserved, metrics, vital);
-    let context = Arc::new(ChannelContext {
-        pool: pool.clone(),
-        ledger,
-        clock: clock.clone(),
-        metrics: metrics.clone(),
-        settings: ChannelSettings::from(&config.conversation),
-        office: OfficeVoice {
-            name: config.office.name.clone(),
-            emergency_numbers: config.office.emergency_numbers.clone(),
-            hours: config.office_hours()?,
-        },
-        ai: AiClient::local(ai),
-        case: CaseClient::local(case),
-        sender,
-        sending,
-        lease: lease.clone(),
-    });
-    let mut addresses = Vec::new();
-    for partition in PartitionId::all() {
-        let epoch = *epochs.get(&partition).context("a partition without a lease")?;
-        let arbiter = &arbiters[usize::from(partition.0) % arbiters.len()];
-        let context = context.clone();
-        let make = move || Partition::new(partition, epoch, context);
-        addresses
-            .push(supervision::spawn_on(arbiter, "partition", metrics, vital, make).await.ok_or_else(gone)?);
-    }
-    Partitions::new(addresses).context("not all partitions were started")
 }
 
 /// Where each service listens, by name.

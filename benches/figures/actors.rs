@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use govconnect::actors::channel::Partitions;
 use govconnect::actors::ledger::{self, LedgerQueues};
+use govconnect::actors::partitions::Partitions;
 use govconnect::config::Config;
 use govconnect::ids::{ConversationId, PersonId, Version};
 use govconnect::metrics::Metrics;

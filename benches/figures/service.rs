@@ -11,16 +11,19 @@ use anyhow::Context as _;
 use secrecy::SecretString;
 use sqlx::PgPool;
 
-use govconnect::actors::channel::{ChannelContext, ChannelSettings, Lease, Partitions, Sending};
+use govconnect::actors::channel::{ChannelContext, ChannelSettings, Sending};
 use govconnect::actors::clients::{AiClient, CaseClient};
 use govconnect::actors::ledger::{self, Ledger};
 use govconnect::actors::media::MediaLibrary;
-use govconnect::actors::partition::Partition;
+use govconnect::actors::partitions::{Host, PartitionTable, Partitions};
 use govconnect::actors::sender::Sender;
 use govconnect::actors::sender::numbers::{Numbers, Pace};
 use govconnect::actors::{ai, case, intake, supervision};
 use govconnect::ai::service::AiService;
+use govconnect::bus::in_process::LocalBus;
+use govconnect::bus::{Bus, Receivers};
 use govconnect::clock::Clock;
+use govconnect::cluster::{Lease, PartitionHost};
 use govconnect::config::Config;
 use govconnect::dialogue::turn::OfficeVoice;
 use govconnect::http::channel::{self, ChannelState, to_batch};
@@ -122,6 +125,7 @@ fn serve(service: Service, pool: &PgPool, metrics: Metrics) -> anyhow::Result<Li
         readiness: web::Data::new(Readiness {
             pool: pool.clone(),
             draining: Arc::new(AtomicBool::new(false)),
+            bus: Arc::new(LocalBus::new(Receivers::default())),
         }),
         body_limit: BodyLimit(64 * 1024),
         shutdown_grace: Duration::from_secs(1),
@@ -220,13 +224,9 @@ async fn partitions(
         sending,
         lease,
     });
-    let mut addresses = Vec::new();
-    for partition in PartitionId::all() {
-        let arbiter = &arbiters[usize::from(partition.0) % arbiters.len()];
-        let context = context.clone();
-        let make = move || Partition::new(partition, Epoch(1), context);
-        addresses
-            .push(supervision::spawn_on(arbiter, "partition", metrics, &vital, make).await.context(gone)?);
-    }
-    Partitions::new(addresses).context("not all partitions were started")
+    let bus: Arc<dyn Bus> = Arc::new(LocalBus::new(Receivers::default()));
+    let table = PartitionTable::default();
+    let host = Host::new(table.clone(), bus.clone(), context, arbiters, vital, call_timeout);
+    host.adopt(PartitionId::all().map(|partition| (partition, Epoch(1))).collect()).await;
+    Ok(Partitions::new(table, bus))
 }

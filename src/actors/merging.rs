@@ -7,11 +7,11 @@ use serde_json::Value;
 use tokio::time::{MissedTickBehavior, interval};
 use uuid::Uuid;
 
-use super::channel::{Lease, Partitions};
 use super::conversation::person_merged;
+use super::partitions::Partitions;
 use super::supervision::keep_running;
+use crate::cluster::Lease;
 use crate::dialogue::state::DialogueState;
-use crate::ids::PartitionId;
 use crate::metrics::Metrics;
 use crate::store::StoreError;
 use crate::store::channel::merges::{self, DueMerge, Outcome, Rules};
@@ -28,10 +28,9 @@ pub fn start(
     every_ms: u64,
 ) -> tokio::task::JoinHandle<()> {
     let counted = metrics.clone();
-    let owned: Vec<PartitionId> = PartitionId::all().collect();
     keep_running("merger", metrics, move || {
         let (pool, partitions, lease) = (pool.clone(), partitions.clone(), lease.clone());
-        let (metrics, owned) = (counted.clone(), owned.clone());
+        let metrics = counted.clone();
         async move {
             let mut ticks = interval(Duration::from_millis(every_ms));
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -40,7 +39,7 @@ pub fn start(
                 if !lease.is_valid() {
                     continue;
                 }
-                match merges::due(&pool, &owned, ROUND).await {
+                match merges::due(&pool, &partitions.owned(), ROUND).await {
                     Ok(due) => {
                         for merge in due {
                             carry_out(&pool, &metrics, &partitions, &merge).await;

@@ -1,6 +1,6 @@
 //! Who acts. All spawning is in [`supervision`]; decisions are in `dialogue`, SQL in `store`.
 //!
-//! [`partition`] (64 of them) → [`conversation`]; [`ai`], [`case`] and [`sender`] beside them; [`intake`] writes webhooks,
+//! [`partitions`] (those of this node, of 64) → [`partition`] → [`conversation`]; [`ai`], [`case`] and [`sender`] beside them; [`intake`] writes webhooks,
 //! [`ledger`] what conversations read and write, [`media`] fetches the files that messages name, [`relay`] publishes events.
 
 pub mod ai;
@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod media;
 pub mod merging;
 pub mod partition;
+pub mod partitions;
 pub mod relay;
 pub mod sender;
 pub mod supervision;

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{
-    Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult, ResponseFuture, WrapFuture,
+    Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, MessageResult, ResponseFuture,
+    WrapFuture,
 };
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -35,7 +36,7 @@ const LONGEST_LOOK: Duration = Duration::from_secs(5);
 #[rtype(result = "()")]
 pub struct Wake {
     pub conversation: ConversationId,
-    /// `hint`, `sweep` or `restart`; counted.
+    /// `hint`, `remote`, `sweep` or `restart`; counted.
     pub source: &'static str,
 }
 
@@ -68,6 +69,11 @@ struct ChildEnded {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Drain;
+
+/// Another node owns the partition, or what did not end in time is left to the next owner: end at once with everything.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Abandon;
 
 /// How a conversation's actor is, if there is one.
 #[derive(Clone, Copy, Debug, Message)]
@@ -416,6 +422,23 @@ impl Handler<Observe> for Partition {
                 .map_or(0, |crashes| crashes.count),
             restart_budget: self.context.settings.restart_budget,
         })
+    }
+}
+
+impl Handler<Abandon> for Partition {
+    type Result = ();
+
+    fn handle(&mut self, _: Abandon, context: &mut Self::Context) {
+        self.draining = true;
+        if let Some(home) = &self.home {
+            home.draining.cancel();
+        }
+        self.context.metrics.active_conversations.sub(self.children.len() as i64);
+        for (_, child) in self.children.drain() {
+            child.thaw.end();
+        }
+        self.answer_drain_if_empty();
+        context.stop();
     }
 }
 

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff};
 use sqlx::PgPool;
-use strum::IntoEnumIterator;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -34,12 +33,18 @@ pub struct EventRelays {
 }
 
 impl EventRelays {
-    /// Starts one for each outbox; an idle one looks every `poll`.
-    pub fn start(metrics: &Metrics, pool: &PgPool, bus: &Arc<dyn PublishEvents>, poll: Duration) -> Self {
+    /// Starts one for each of `outboxes`; an idle one looks every `poll`.
+    pub fn start(
+        metrics: &Metrics,
+        pool: &PgPool,
+        bus: &Arc<dyn PublishEvents>,
+        poll: Duration,
+        outboxes: impl Iterator<Item = Outbox>,
+    ) -> Self {
         let (stop, stopping) = watch::channel(false);
         // A relay holds one connection while a subscriber wants another: if all did so at once, none would get further.
         let turns = Arc::new(Semaphore::new(1));
-        let tasks = Outbox::iter().map(|outbox| {
+        let tasks = outboxes.map(|outbox| {
             let relay = Arc::new(Relay {
                 outbox,
                 pool: pool.clone(),

@@ -17,6 +17,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::{AbortHandle, JoinError};
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::bus::Duty;
 use crate::metrics::Metrics;
 
 /// The process's one multi-threaded runtime; pools, HTTP clients and broker connections live on it.
@@ -245,6 +246,33 @@ where
             }
         }
     })
+}
+
+/// Keeps doing what a bus needs done, each duty beside the others, until stopped.
+pub struct BusDuties {
+    stop: watch::Sender<bool>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl BusDuties {
+    /// Begins all of them; one that panics is begun anew.
+    pub fn start(metrics: &Metrics, duties: Vec<Duty>) -> Self {
+        let (stop, stopping) = watch::channel(false);
+        let tasks = duties.into_iter().map(|duty| {
+            let (duty, stopping) = (Arc::new(duty), stopping.clone());
+            keep_running(duty.name, metrics, move || {
+                let (duty, stopping) = (duty.clone(), stopping.clone());
+                async move { duty.keep_doing(stopping).await }
+            })
+        });
+        BusDuties { tasks: tasks.collect(), stop }
+    }
+
+    /// Ends all of them.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        futures::future::join_all(self.tasks).await;
+    }
 }
 
 #[cfg(test)]

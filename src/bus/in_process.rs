@@ -83,6 +83,10 @@ impl Bus for LocalBus {
         *self.owned.write().unwrap_or_else(PoisonError::into_inner) = partitions;
     }
 
+    fn is_up(&self) -> bool {
+        true
+    }
+
     fn duties(&self) -> Vec<Duty> {
         Vec::new()
     }

@@ -43,6 +43,9 @@ pub trait Bus: PublishEvents {
     /// From now on hints for these partitions, and no others, are for this node. The latest word counts.
     fn own(&self, partitions: BTreeSet<PartitionId>);
 
+    /// Whether messages get through at present, as far as can be told.
+    fn is_up(&self) -> bool;
+
     /// What somebody must keep doing, each beside the others, for the rest of this to work.
     fn duties(&self) -> Vec<Duty>;
 }

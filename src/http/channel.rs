@@ -1,6 +1,7 @@
 //! The channel service, port 3001: the webhook, and the internal API of messages, conversations and takeover.
 
 mod actor;
+mod cluster;
 mod conversations;
 mod dead_letters;
 mod media;
@@ -26,9 +27,9 @@ use super::common::cursor;
 use super::guard::require_internal_key;
 use super::listener::Service;
 use super::problem::Problem;
-use crate::actors::channel::Partitions;
 use crate::actors::intake::Intake;
 use crate::actors::media::MediaLibrary;
+use crate::actors::partitions::Partitions;
 use crate::actors::sender::numbers::Numbers;
 use crate::ids::{ConversationId, NodeId};
 use crate::store::channel::listing;
@@ -74,6 +75,7 @@ fn routes(config: &mut ServiceConfig<'_>) {
             .service(media::upload_media)
             .service(conversations::list_conversations)
             .service(actor::get_actor)
+            .service(cluster::get_cluster)
             .service(conversations::get_conversation)
             .service(conversations::read_conversation)
             .service(conversations::retry_conversation)

@@ -9,6 +9,7 @@ use sqlx::PgPool;
 use tokio::time::timeout;
 
 use super::problem::Problem;
+use crate::bus::Bus;
 use crate::metrics::Metrics;
 
 /// How long a dependency may take to answer before it counts as away.
@@ -19,6 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Readiness {
     pub pool: PgPool,
     pub draining: std::sync::Arc<std::sync::atomic::AtomicBool>,
+    pub bus: std::sync::Arc<dyn Bus>,
 }
 
 #[derive(Serialize)]
@@ -44,8 +46,15 @@ async fn ready(readiness: web::Data<Readiness>) -> Result<HttpResponse, Problem>
     }
     let answered = timeout(PATIENCE, crate::store::ping(&readiness.pool)).await;
     match answered {
-        Ok(Ok(())) => Ok(HttpResponse::Ok()
-            .json(serde_json::json!({"status": "ready", "dependencies": {"database": "ok"}}))),
+        // Without the broker webhooks are still taken and answered: whoever balances must not stop sending them.
+        Ok(Ok(())) => {
+            let (status, bus) = match readiness.bus.is_up() {
+                true => ("ready", "ok"),
+                false => ("degraded", "away"),
+            };
+            let dependencies = serde_json::json!({"database": "ok", "bus": bus});
+            Ok(HttpResponse::Ok().json(serde_json::json!({"status": status, "dependencies": dependencies})))
+        }
         _ => Err(Problem::unavailable("the database does not answer").with("dependency", "database")),
     }
 }

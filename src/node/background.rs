@@ -1,88 +1,45 @@
-//! What runs beside the actors: keeping the leases, and sweeping for work whose wake-up was lost (I8).
+//! What runs beside the actors: sweeping for work whose wake-up was lost (I8), and other looks now and then.
 
-use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
 use sqlx::PgPool;
 use strum::IntoEnumIterator;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval, interval_at, sleep};
+use tokio::time::{MissedTickBehavior, interval, interval_at};
 
-use crate::actors::channel::{Lease, Partitions};
 use crate::actors::conversation::outbound_row;
+use crate::actors::partitions::Partitions;
+use crate::actors::sender::numbers::Numbers;
 use crate::actors::supervision::keep_running;
+use crate::cluster::View;
 use crate::dialogue::phrases;
 use crate::dialogue::state::DialogueState;
 use crate::dialogue::understanding::Language;
-use crate::ids::{Epoch, NodeId, PARTITIONS, PartitionId};
 use crate::metrics::Metrics;
 use crate::store::StoreError;
 use crate::store::ai::analytics;
 use crate::store::channel::idle::Notice;
 use crate::store::channel::takeover::TakeoverError;
-use crate::store::channel::{idle, leases, standing, sweep};
+use crate::store::channel::{idle, standing, sweep};
 use crate::store::outboxes::{self, Outbox};
 use crate::whatsapp::outgoing::Content;
 
 /// Conversations woken by one sweep; the next comes soon and goes on from there.
 const SWEEP_LIMIT: i64 = 1000;
 
-/// Takes all partitions. Another node's leases are waited for; `ours_alone` takes those of a dead process at once.
-pub async fn acquire_leases(
-    pool: &PgPool,
-    node: NodeId,
-    ours_alone: bool,
-) -> Result<(HashMap<PartitionId, Epoch>, Lease), StoreError> {
-    let mut held = HashMap::new();
-    let mut told = false;
-    loop {
-        let asked = Instant::now();
-        leases::renew(pool, node).await?;
-        held.extend(leases::acquire(pool, node, ours_alone).await?);
-        if held.len() == usize::from(PARTITIONS) {
-            return Ok((held, Lease::acquired(asked)));
-        }
-        if !told {
-            told = true;
-            tracing::warn!(
-                held = held.len(),
-                "another node holds partitions of this database; waiting until it stops or its lease runs out"
-            );
-        }
-        sleep(leases::HEARTBEAT / 4).await;
-    }
-}
-
-/// Renews the leases; tells `lose` when another has taken one.
-pub fn keep_leases(
-    metrics: &Metrics,
-    pool: PgPool,
-    node: NodeId,
-    lease: Lease,
-    lose: watch::Sender<bool>,
-) -> JoinHandle<()> {
-    keep_running("lease_keeper", metrics, move || {
-        let (pool, lease, lose) = (pool.clone(), lease.clone(), lose.clone());
+/// Divides each number's rate by the nodes that send: Meta counts the number, not our nodes.
+pub fn share_rates(metrics: &Metrics, numbers: Numbers, view: watch::Receiver<View>) -> JoinHandle<()> {
+    keep_running("rate_shares", metrics, move || {
+        let (numbers, mut view) = (numbers.clone(), view.clone());
         async move {
-            let mut heartbeat = interval(leases::HEARTBEAT);
-            heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            loop {
-                heartbeat.tick().await;
-                let asked = Instant::now();
-                match leases::renew(&pool, node).await {
-                    Ok(renewed) if renewed == u64::from(PARTITIONS) => lease.renew(asked),
-                    Ok(renewed) => {
-                        tracing::error!(renewed, "partitions were taken by another node");
-                        lease.lose();
-                        lose.send_replace(true);
-                        return;
-                    }
-                    // The lease runs out by itself if this goes on.
-                    Err(error) => tracing::warn!(%error, "the leases could not be renewed"),
-                }
+            // The view ends with the node.
+            while view.changed().await.is_ok() {
+                let senders = view.borrow_and_update().owners().len();
+                numbers.share_with(senders);
             }
         }
     })
@@ -136,25 +93,44 @@ fn is_back(memory: &Value, returned_at: Timestamp) -> Value {
     state.to_json()
 }
 
-/// Looks for work that nobody was woken for.
-pub fn sweep(metrics: &Metrics, pool: PgPool, partitions: Partitions, every_ms: u64) -> JoinHandle<()> {
-    let all: Vec<PartitionId> = PartitionId::all().collect();
+/// Looks for work that nobody was woken for, in the partitions of this node; at once and to the end when some were adopted.
+pub fn sweep(
+    metrics: &Metrics,
+    pool: PgPool,
+    partitions: Partitions,
+    every_ms: u64,
+    adopted: Arc<Notify>,
+) -> JoinHandle<()> {
     keep_running("sweeper", metrics, move || {
-        let (pool, partitions, all) = (pool.clone(), partitions.clone(), all.clone());
+        let (pool, partitions, adopted) = (pool.clone(), partitions.clone(), adopted.clone());
         async move {
             let mut ticks = interval(Duration::from_millis(every_ms));
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let mut after = None;
             loop {
-                ticks.tick().await;
-                match sweep::pending(&pool, &all, after, SWEEP_LIMIT).await {
-                    Ok(swept) => {
-                        after = swept.next;
-                        for conversation in swept.conversations {
-                            partitions.wake(conversation, "sweep");
+                let all = tokio::select! {
+                    _ = ticks.tick() => false,
+                    () = adopted.notified() => {
+                        after = None;
+                        true
+                    }
+                };
+                loop {
+                    match sweep::pending(&pool, &partitions.owned(), after, SWEEP_LIMIT).await {
+                        Ok(swept) => {
+                            after = swept.next;
+                            for conversation in swept.conversations {
+                                partitions.wake(conversation, "sweep");
+                            }
+                        }
+                        Err(error) => {
+                            tracing::warn!(%error, "the sweep failed; the next one comes soon");
+                            break;
                         }
                     }
-                    Err(error) => tracing::warn!(%error, "the sweep failed; the next one comes soon"),
+                    if !all || after.is_none() {
+                        break;
+                    }
                 }
             }
         }
@@ -197,17 +173,16 @@ async fn delete_events(pool: &PgPool, days: i32) -> Result<(), StoreError> {
 const GAUGES_EVERY: Duration = Duration::from_secs(5);
 
 /// Keeps the gauges of waiting and parked work true.
-pub fn gauge(metrics: &Metrics, pool: PgPool) -> JoinHandle<()> {
-    let all: Vec<PartitionId> = PartitionId::all().collect();
+pub fn gauge(metrics: &Metrics, pool: PgPool, partitions: Partitions) -> JoinHandle<()> {
     let shown = metrics.clone();
     keep_running("gauges", metrics, move || {
-        let (pool, all, shown) = (pool.clone(), all.clone(), shown.clone());
+        let (pool, partitions, shown) = (pool.clone(), partitions.clone(), shown.clone());
         async move {
             let mut ticks = interval(GAUGES_EVERY);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 ticks.tick().await;
-                match standing::backlog(&pool, &all).await {
+                match standing::backlog(&pool, &partitions.owned()).await {
                     Ok(backlog) => {
                         shown.inbox_oldest_pending_seconds.set(backlog.inbox_oldest_s);
                         shown.outbox_oldest_pending_seconds.set(backlog.outbox_oldest_s);

@@ -8,11 +8,9 @@ use actix_web::web;
 use anyhow::Context as _;
 use sqlx::PgPool;
 
-use crate::actors::channel::Partitions;
-use crate::actors::intake::Intake;
-use crate::actors::media::MediaLibrary;
-use crate::actors::sender::numbers::Numbers;
+use super::channel::Answering;
 use crate::ai::service::AiService;
+use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::config::{Config, Role};
 use crate::http::channel::ChannelState;
@@ -37,12 +35,9 @@ pub(super) struct Parts<'a> {
     pub metrics: &'a Metrics,
     pub pool: &'a PgPool,
     pub ai: &'a AiService,
-    pub intake: Intake,
-    pub partitions: &'a Partitions,
-    pub numbers: &'a Numbers,
-    pub media: &'a MediaLibrary,
     pub node: NodeId,
     pub draining: &'a Arc<AtomicBool>,
+    pub bus: &'a Arc<dyn Bus>,
 }
 
 /// All services as they are without a node; for their OpenAPI documents.
@@ -57,12 +52,19 @@ pub fn descriptions() -> Vec<Service> {
 }
 
 /// Starts the listeners of this node's roles; the dashboard last, as it must know where the others are.
-pub(super) fn listen_all(parts: &Parts<'_>) -> anyhow::Result<Vec<Listening>> {
+pub(super) fn listen_all(
+    parts: &Parts<'_>,
+    mut channel: Option<Answering>,
+) -> anyhow::Result<Vec<Listening>> {
     let config = parts.config;
     let shared = Shared {
         keys: web::Data::new(InternalKeys::new(&config.internal.api_keys)),
         metrics: web::Data::new(parts.metrics.clone()),
-        readiness: web::Data::new(Readiness { pool: parts.pool.clone(), draining: parts.draining.clone() }),
+        readiness: web::Data::new(Readiness {
+            pool: parts.pool.clone(),
+            draining: parts.draining.clone(),
+            bus: parts.bus.clone(),
+        }),
         body_limit: BodyLimit(config.internal.max_body_bytes),
         shutdown_grace: config.shutdown_grace(),
     };
@@ -76,27 +78,36 @@ pub(super) fn listen_all(parts: &Parts<'_>) -> anyhow::Result<Vec<Listening>> {
         (Role::Dashboard, config.dashboard.bind, 1),
     ] {
         if config.has(role) {
-            let service = service(role, parts, &listeners)?;
+            let Some(service) = service(role, parts, &mut channel, &listeners)? else { continue };
             listeners.push(listen(service, bind, workers, shared.clone())?);
         }
     }
     Ok(listeners)
 }
 
-fn service(role: Role, parts: &Parts<'_>, up: &[Listening]) -> anyhow::Result<Service> {
+/// `None` for the channel service without its actors, which were started with its role.
+fn service(
+    role: Role,
+    parts: &Parts<'_>,
+    answering: &mut Option<Answering>,
+    up: &[Listening],
+) -> anyhow::Result<Option<Service>> {
     let config = parts.config;
-    Ok(match role {
-        Role::Channel => channel::service(ChannelState {
-            pool: parts.pool.clone(),
-            verifier: Verifier::new(&config.whatsapp.app_secret),
-            verify_token: config.whatsapp.verify_token.clone(),
-            max_webhook_bytes: config.whatsapp.max_webhook_bytes,
-            intake: parts.intake.clone(),
-            partitions: parts.partitions.clone(),
-            numbers: parts.numbers.clone(),
-            media: parts.media.clone(),
-            node: parts.node,
-        }),
+    Ok(Some(match role {
+        Role::Channel => {
+            let Some(answering) = answering.take() else { return Ok(None) };
+            channel::service(ChannelState {
+                pool: parts.pool.clone(),
+                verifier: Verifier::new(&config.whatsapp.app_secret),
+                verify_token: config.whatsapp.verify_token.clone(),
+                max_webhook_bytes: config.whatsapp.max_webhook_bytes,
+                intake: answering.intake,
+                partitions: answering.partitions,
+                numbers: answering.numbers,
+                media: answering.media,
+                node: parts.node,
+            })
+        }
         Role::Case => case::service(case::CaseState {
             pool: parts.pool.clone(),
             clock: parts.clock.clone(),
@@ -121,7 +132,7 @@ fn service(role: Role, parts: &Parts<'_>, up: &[Listening]) -> anyhow::Result<Se
             http: http_client::builder(SERVICE_TIMEOUT).build()?,
             metrics: parts.metrics.clone(),
         }),
-    })
+    }))
 }
 
 /// Where another service is called: as set, or at this node's own listener.

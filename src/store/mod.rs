@@ -13,12 +13,15 @@ pub mod text;
 
 use std::time::Duration;
 
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{PgPool, Postgres, Transaction};
 
 pub mod dashboard;
 
 pub use jiff_sqlx::{Date, Timestamp as Timestamptz};
+
+/// The key of the advisory lock under which a node sets up what all share.
+const SET_UP: i64 = 0x676f_7663_6f6e_6e01;
 
 /// All schemas' migrations, compiled in.
 pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
@@ -89,6 +92,15 @@ pub async fn connect(options: PgConnectOptions, max_connections: u32) -> Result<
 /// When a migration fails, or the database has one this binary does not know (a newer version ran here).
 pub async fn migrate(pool: &PgPool) -> Result<(), sqlx::migrate::MigrateError> {
     MIGRATIONS.run(pool).await
+}
+
+/// A node's turn to make what a first start leaves behind; the next gets it when this one is committed or dropped.
+pub async fn take_turn_to_set_up(pool: &PgPool) -> Result<Transaction<'static, Postgres>, StoreError> {
+    let mut turn = pool.begin().await?;
+    // Documents may take a while to be read in.
+    sqlx::query("SET LOCAL lock_timeout = '60s'").execute(&mut *turn).await?;
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(SET_UP).execute(&mut *turn).await?;
+    Ok(turn)
 }
 
 /// Asks for nothing, to see whether anybody answers.

@@ -10,6 +10,8 @@ use actix_web::web;
 use govconnect::actors::ai::{Ai, Understand};
 use govconnect::ai::chunking::DocumentKind;
 use govconnect::ai::service::{AiError, AiService, Document};
+use govconnect::bus::Receivers;
+use govconnect::bus::in_process::LocalBus;
 use govconnect::dialogue::understanding::{Intent, UnderstandRequest};
 use govconnect::http::extract::BodyLimit;
 use govconnect::http::guard::InternalKeys;
@@ -252,6 +254,7 @@ async fn running() -> Running {
         readiness: web::Data::new(Readiness {
             pool: database.pool.clone(),
             draining: Arc::new(AtomicBool::new(false)),
+            bus: Arc::new(LocalBus::new(Receivers::default())),
         }),
         body_limit: BodyLimit(2 * 1024 * 1024),
         shutdown_grace: Duration::from_secs(1),

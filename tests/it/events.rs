@@ -14,6 +14,7 @@ use jiff::civil::date;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use strum::IntoEnumIterator;
 use uuid::Uuid;
 
 use crate::support::database::TestDatabase;
@@ -72,7 +73,7 @@ async fn events_leave_in_order_and_wait_behind_one_that_is_refused_until_it_is_t
     let ids = written(&database.pool, 6).await;
     *picky.refused.lock().unwrap() = Some(ids[3]);
     let bus: Arc<dyn PublishEvents> = picky.clone();
-    let relays = EventRelays::start(&metrics, &database.pool, &bus, POLL);
+    let relays = EventRelays::start(&metrics, &database.pool, &bus, POLL, Outbox::iter());
     let refused = metrics.events_refused.with_label_values(&["channel"]);
     eventually("it is tried again and again", async || (refused.get() >= 4).then_some(())).await;
     assert_eq!(*picky.taken.lock().unwrap(), ids[..3], "what was before it has left");
@@ -98,8 +99,13 @@ async fn a_stop_does_not_wait_for_somebody_who_refuses() {
     let ids = written(&database.pool, 2).await;
     *picky.refused.lock().unwrap() = Some(ids[0]);
     let bus: Arc<dyn PublishEvents> = picky.clone();
-    let relays =
-        EventRelays::start(&Metrics::new().unwrap(), &database.pool, &bus, Duration::from_secs(3600));
+    let relays = EventRelays::start(
+        &Metrics::new().unwrap(),
+        &database.pool,
+        &bus,
+        Duration::from_secs(3600),
+        Outbox::iter(),
+    );
     tokio::time::timeout(Duration::from_secs(20), relays.drain()).await.expect("it ends");
     assert_eq!(count(&database.pool, WAITING).await, 2);
 }

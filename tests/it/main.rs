@@ -30,6 +30,7 @@ mod embedded;
 mod events;
 mod health_command;
 mod media_storage;
+mod membership;
 mod notification;
 mod openapi;
 mod simulator;

@@ -9,6 +9,7 @@ mod circuit;
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::pin::pin;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -74,6 +75,8 @@ struct Shared {
     clock: Clock,
     metrics: Metrics,
     numbers: Mutex<HashMap<String, Arc<Number>>>,
+    /// Nodes that send from the same numbers, this one among them.
+    senders: AtomicU32,
     account: Mutex<Account>,
     pairs: DefaultKeyedRateLimiter<ConversationId>,
 }
@@ -127,10 +130,30 @@ impl Numbers {
                 clock,
                 metrics,
                 numbers: Mutex::new(HashMap::new()),
+                senders: AtomicU32::new(1),
                 account: Mutex::new(Account::default()),
                 pairs: RateLimiter::keyed(quota),
             }),
         }
+    }
+
+    /// So many nodes send, this one among them: each takes its share of every number's rate, because Meta counts the
+    /// number and not our nodes.
+    pub fn share_with(&self, senders: usize) {
+        let senders = u32::try_from(senders).unwrap_or(u32::MAX).max(1);
+        if self.shared.senders.swap(senders, Ordering::Relaxed) == senders {
+            return;
+        }
+        let full = self.full_rate();
+        for number in lock(&self.shared.numbers).values() {
+            number.set_full(full, Instant::now());
+        }
+    }
+
+    /// This node's share of a number's rate.
+    fn full_rate(&self) -> NonZeroU32 {
+        let share = self.shared.pace.per_second.get() / self.shared.senders.load(Ordering::Relaxed);
+        NonZeroU32::new(share).unwrap_or(NonZeroU32::MIN)
     }
 
     fn number(&self, phone_number_id: &str) -> Arc<Number> {
@@ -138,7 +161,7 @@ impl Numbers {
         if let Some(number) = numbers.get(phone_number_id) {
             return number.clone();
         }
-        let number = Arc::new(Number::new(self.shared.pace.per_second, self.shared.clock.now()));
+        let number = Arc::new(Number::new(self.full_rate(), self.shared.clock.now()));
         numbers.insert(phone_number_id.to_owned(), number.clone());
         drop(numbers);
         self.count_states();
@@ -284,7 +307,7 @@ impl Numbers {
         let number = lock(&self.shared.numbers).get(phone_number_id).cloned();
         let Some(number) = number else { return false };
         *lock(&self.shared.account) = Account::default();
-        number.reset(self.shared.pace.per_second, self.shared.clock.now());
+        number.reset(self.full_rate(), self.shared.clock.now());
         // The account's pause was everybody's.
         for other in lock(&self.shared.numbers).values() {
             other.changed.notify_waiters();

@@ -1,12 +1,12 @@
 //! Connections to the broker: one that publishes and restores itself, one that consumes and does not, because whoever
 //! consumes must know that what was handed out is handed out again.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as ShortMutex, PoisonError};
 use std::time::Duration;
 
 use lapin::options::ConfirmSelectOptions;
 use lapin::uri::AMQPUri;
-use lapin::{Channel, Connection, ConnectionProperties};
+use lapin::{Channel, Connection, ConnectionProperties, ConnectionStatus};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -26,12 +26,20 @@ pub struct Links {
     subscribers: Vec<Arc<dyn Subscriber>>,
     publishing: Mutex<Option<Connection>>,
     consuming: Mutex<Option<Connection>>,
+    /// Of the latest consuming connection.
+    status: ShortMutex<Option<ConnectionStatus>>,
 }
 
 impl Links {
     pub fn new(url: &SecretString, subscribers: Vec<Arc<dyn Subscriber>>) -> Result<Self, Broken> {
         let uri = address(url.expose_secret())?;
-        Ok(Links { uri, subscribers, publishing: Mutex::default(), consuming: Mutex::default() })
+        Ok(Links {
+            uri,
+            subscribers,
+            publishing: Mutex::default(),
+            consuming: Mutex::default(),
+            status: ShortMutex::default(),
+        })
     }
 
     /// A channel with confirms on the connection that restores itself.
@@ -40,20 +48,28 @@ impl Links {
             .with_connection_name("govconnect publishing".into())
             .with_backoff(retry::until_it_works())
             .enable_auto_recover();
-        self.channel(&self.publishing, restores).await
+        Ok(self.channel(&self.publishing, restores).await?.0)
     }
 
     /// A channel with confirms on the other one.
     pub async fn consuming_channel(&self) -> Result<Channel, Broken> {
         let plain = ConnectionProperties::default().with_connection_name("govconnect consuming".into());
-        self.channel(&self.consuming, plain).await
+        let channel = self.channel(&self.consuming, plain).await?;
+        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = Some(channel.1);
+        Ok(channel.0)
+    }
+
+    /// Whether the consuming connection stands, as far as is known.
+    pub fn are_up(&self) -> bool {
+        let status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        status.as_ref().is_some_and(ConnectionStatus::connected)
     }
 
     async fn channel(
         &self,
         slot: &Mutex<Option<Connection>>,
         properties: ConnectionProperties,
-    ) -> Result<Channel, Broken> {
+    ) -> Result<(Channel, ConnectionStatus), Broken> {
         timeout(PATIENCE, self.open(slot, properties)).await.unwrap_or(Err(Broken::Late))
     }
 
@@ -61,7 +77,7 @@ impl Links {
         &self,
         slot: &Mutex<Option<Connection>>,
         properties: ConnectionProperties,
-    ) -> Result<Channel, Broken> {
+    ) -> Result<(Channel, ConnectionStatus), Broken> {
         let mut slot = slot.lock().await;
         let connection = match slot.take() {
             Some(connection) if connection.status().connected() => slot.insert(connection),
@@ -77,7 +93,7 @@ impl Links {
         };
         let channel = connection.create_channel().await?;
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
-        Ok(channel)
+        Ok((channel, connection.status().clone()))
     }
 
     /// On a channel of its own: a restored one would declare it all again.

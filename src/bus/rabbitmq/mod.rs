@@ -84,6 +84,10 @@ impl Bus for RabbitBus {
         self.inner.owned.send_replace(partitions);
     }
 
+    fn is_up(&self) -> bool {
+        self.inner.links.are_up()
+    }
+
     fn duties(&self) -> Vec<Duty> {
         let inner = &self.inner;
         let mut duties = vec![

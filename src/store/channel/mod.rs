@@ -11,7 +11,7 @@
 //! - [`dead_letters`]: what failed for good, and trying it again
 //! - [`media_uploads`]: which of our media Meta has
 //! - [`takeover`]: a person takes over, as a transaction (I7) · [`idle`]: and has been away
-//! - [`leases`]: who owns which partition
+//! - [`nodes`]: which processes are up · [`leases`]: who owns which partition
 //! - [`standing`]: how things stand, for operators and gauges
 //! - [`sweep`]: work whose wake-up was lost (I8)
 //! - [`conversation_list`]: conversations as officers see them, with filters and search
@@ -33,6 +33,7 @@ pub mod loading;
 pub mod media;
 pub mod media_uploads;
 pub mod merges;
+pub mod nodes;
 pub mod outbox;
 pub mod people;
 pub mod standing;

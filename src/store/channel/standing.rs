@@ -110,6 +110,49 @@ pub async fn of_conversation(pool: &PgPool, id: ConversationId) -> Result<Option
     }))
 }
 
+/// Work of one partition that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pending {
+    pub partition: PartitionId,
+    /// Messages that the bot has not dealt with, and may.
+    pub inbox: i64,
+    /// Messages of ours that may still be sent.
+    pub outbox: i64,
+    /// Calls without an answer.
+    pub calls: i64,
+}
+
+/// What waits in each partition that has anything.
+pub async fn pending(pool: &PgPool) -> Result<Vec<Pending>, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT partition AS "partition!", count(*) FILTER (WHERE kind = 'inbox') AS "inbox!",
+                  count(*) FILTER (WHERE kind = 'outbox') AS "outbox!", count(*) FILTER (WHERE kind = 'calls') AS "calls!"
+           FROM (
+               SELECT m.partition, 'inbox' AS kind
+               FROM gc_channel.messages m JOIN gc_channel.conversations c USING (conversation_id)
+               WHERE m.direction = 'in' AND m.processed_at IS NULL AND c.mode = 'bot' AND c.parked_at IS NULL
+               UNION ALL
+               SELECT partition, 'outbox' FROM gc_channel.messages
+               WHERE direction = 'out' AND status IN ('queued', 'sending', 'unknown')
+                 AND next_attempt_at IS DISTINCT FROM 'infinity'
+               UNION ALL
+               SELECT partition, 'calls' FROM gc_channel.calls WHERE answered_at IS NULL
+           ) AS work
+           GROUP BY partition ORDER BY partition"#
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Pending {
+            partition: PartitionId(row.partition as u16),
+            inbox: row.inbox,
+            outbox: row.outbox,
+            calls: row.calls,
+        })
+        .collect())
+}
+
 /// The oldest work and what is put aside, of some partitions.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Backlog {

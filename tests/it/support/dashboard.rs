@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use actix_web::web;
 use govconnect::admin_command::ensure_first_admin;
+use govconnect::bus::Receivers;
+use govconnect::bus::in_process::LocalBus;
 use govconnect::clock::Clock;
 use govconnect::config::Environment;
 use govconnect::http::dashboard::{self, DashboardState, ServiceUrls};
@@ -53,6 +55,7 @@ pub async fn start(pool: &PgPool, clock: Clock, others: &OtherServices, bind: &s
         readiness: web::Data::new(Readiness {
             pool: pool.clone(),
             draining: Arc::new(AtomicBool::new(false)),
+            bus: Arc::new(LocalBus::new(Receivers::default())),
         }),
         body_limit: BodyLimit(64 * 1024),
         shutdown_grace: Duration::from_secs(1),

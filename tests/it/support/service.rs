@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web;
+use govconnect::bus::Receivers;
+use govconnect::bus::in_process::LocalBus;
 use govconnect::http::extract::BodyLimit;
 use govconnect::http::guard::InternalKeys;
 use govconnect::http::health::Readiness;
@@ -73,7 +75,11 @@ impl TestService {
         let shared = Shared {
             keys: web::Data::new(InternalKeys::new(&[KEY.into()])),
             metrics: web::Data::new(Metrics::new().unwrap()),
-            readiness: web::Data::new(Readiness { pool, draining: Arc::default() }),
+            readiness: web::Data::new(Readiness {
+                pool,
+                draining: Arc::default(),
+                bus: Arc::new(LocalBus::new(Receivers::default())),
+            }),
             body_limit: BodyLimit(BODY_LIMIT),
             shutdown_grace: Duration::from_secs(1),
         };

@@ -132,6 +132,15 @@ impl Number {
         }
     }
 
+    /// Another full rate; a lowered one stays as much below it as it was.
+    pub(super) fn set_full(&self, full: NonZeroU32, now: Instant) {
+        let mut state = lock(&self.state);
+        let scaled = u64::from(state.per_second.get()) * u64::from(full.get()) / u64::from(state.full.get());
+        state.full = full;
+        let scaled = u32::try_from(scaled).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
+        state.set_rate(scaled, now);
+    }
+
     /// May a message go?
     pub(super) fn enter(&self, now: Instant, at: Timestamp) -> Entry {
         let mut state = lock(&self.state);

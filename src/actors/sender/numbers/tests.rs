@@ -173,3 +173,20 @@ async fn idle_pairs_are_forgotten() {
         tokio::task::yield_now().await;
     }
 }
+
+#[tokio::test]
+async fn nodes_share_the_rate_of_a_number_and_a_lowered_one_stays_low() {
+    let numbers = numbers(|pace| pace.per_second = NonZeroU32::new(90).unwrap());
+    let rate = |number: &str| {
+        numbers.view().into_iter().find(|view| view.phone_number_id == number).unwrap().per_second
+    };
+    send(&numbers, "1", None).await;
+    send(&numbers, "slow", Some(&refused(130_429))).await;
+    for (senders, each, slow) in [(1, 90, 45), (3, 30, 15), (2, 45, 22), (0, 90, 44), (500, 1, 1)] {
+        numbers.share_with(senders);
+        assert_eq!((rate("1"), rate("slow")), (each, slow), "{senders}");
+    }
+    numbers.share_with(2);
+    send(&numbers, "new", None).await;
+    assert_eq!(rate("new"), 45);
+}
