@@ -2,6 +2,7 @@
 
 use std::process::Output;
 
+use crate::support::nodes::Shape;
 use crate::support::office::Office;
 
 async fn health(office: &Office, arguments: &[&str]) -> (Option<i32>, String) {
@@ -12,7 +13,7 @@ async fn health(office: &Office, arguments: &[&str]) -> (Option<i32>, String) {
 
 #[tokio::test]
 async fn a_node_is_healthy_while_all_its_services_are_ready() {
-    let mut office = Office::open().await;
+    let mut office = Office::open_as(Shape::OneProcess, &[]).await;
     let (code, told) = health(&office, &[]).await;
     assert_eq!((code, told.matches("ok ").count()), (Some(0), 5), "{told}");
     assert!(told.contains("/ready"), "{told}");

@@ -8,10 +8,11 @@ use secrecy::ExposeSecret;
 use serde_norway::Value;
 use tempfile::TempDir;
 
+use super::split::a_complaint_goes_its_way;
 use crate::support::dashboard::FIRST_PASSWORD;
 use crate::support::database::TestDatabase;
 use crate::support::nodes::Shape;
-use crate::support::office::{APP_SECRET, INTERNAL_KEY, NUMBER, Office, VERIFY_TOKEN};
+use crate::support::office::{APP_SECRET, INTERNAL_KEY, NUMBER, Office, VERIFY_TOKEN, eventually};
 
 /// Where a container finds its secrets.
 const SECRETS: &str = "/run/secrets";
@@ -144,7 +145,7 @@ fn tell(office: &mut Office, number: usize, service: &Described, secrets: &Path)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_container_is_told_what_its_node_wants() {
+async fn the_compose_file_describes_a_system_that_works() {
     let services = described();
     let nodes: Vec<&Described> =
         services.iter().flat_map(|service| std::iter::repeat_n(service, service.replicas)).collect();
@@ -171,7 +172,20 @@ async fn every_container_is_told_what_its_node_wants() {
             assert!(ended.status.success(), "{}: {ended:?}", service.name);
         }
     }
-    assert_eq!(nodes.iter().filter(|service| service.command == ["serve"]).count(), 7);
+    let serving: Vec<usize> = (0..nodes.len()).filter(|number| nodes[*number].command == ["serve"]).collect();
+    assert_eq!(serving.len(), 7);
+    for number in serving {
+        office.start_node(number).await;
+        let health = nodes[number].health.as_ref().expect("a health check");
+        eventually("the node is healthy", async || {
+            let asked = office.command_at(number, &borrowed(health)).output().await.expect("the binary runs");
+            asked.status.success().then_some(())
+        })
+        .await;
+    }
+    office.reachable_by_meta();
+    a_complaint_goes_its_way(&office).await;
+    office.close().await;
 }
 
 fn borrowed(words: &[String]) -> Vec<&str> {

@@ -43,10 +43,65 @@ pub(super) async fn a_complaint_goes_its_way(office: &Office) {
     office.check().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_for_each_service_works_as_one() {
+    let office = Office::open_as(Shape::Split { of_each: 1 }, &[]).await;
+    a_complaint_goes_its_way(&office).await;
+    office.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_processes_for_each_service_work_as_one() {
+    let office = Office::open_as(Shape::Split { of_each: 2 }, &[]).await;
+    a_complaint_goes_its_way(&office).await;
+    office.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_whole_nodes_work_as_one() {
+    let office = Office::open_as(Shape::Whole { nodes: 3 }, &[]).await;
+    a_complaint_goes_its_way(&office).await;
+    office.close().await;
+}
+
 /// The same story of one process, so that it is the shape that the others change.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_process_does_it_by_itself() {
     let office = Office::open_as(Shape::OneProcess, &[]).await;
     a_complaint_goes_its_way(&office).await;
+    office.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_process_of_each_service_is_killed_and_the_others_go_on() {
+    let mut office = Office::open_as(Shape::Split { of_each: 2 }, &[]).await;
+    for service in ["channel", "ai", "case", "notification", "dashboard"] {
+        let first = office.nodes.with_role(service)[0];
+        office.nodes.kill(first).await;
+    }
+    a_complaint_goes_its_way(&office).await;
+    office.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whole_nodes_are_restarted_one_by_one_under_load() {
+    const CITIZENS: usize = 6;
+    let mut office = Office::open_as(Shape::Whole { nodes: 3 }, &[]).await;
+    for number in 0..CITIZENS {
+        office.citizen(&format!("warga{number}")).await;
+        office.says(&format!("warga{number}"), BROKEN_ROAD).await;
+    }
+    for node in 0..office.nodes.count() {
+        let (status, _) = office.nodes.terminate(node).await;
+        assert!(status.success(), "{status}");
+        for number in 0..CITIZENS {
+            office.says(&format!("warga{number}"), "sudah lama begitu").await;
+        }
+        office.start_node(node).await;
+    }
+    for number in 0..CITIZENS {
+        office.replied_with(&format!("warga{number}"), "LAP-").await;
+    }
+    office.check().await;
     office.close().await;
 }

@@ -79,6 +79,10 @@ impl Node {
         let folder = tempfile::tempdir().expect("a folder");
         Node { process: None, roles, folder, addresses: BTreeMap::new(), settings: BTreeMap::new() }
     }
+
+    fn has(&self, service: &str) -> bool {
+        self.roles.split(',').any(|role| role == service)
+    }
 }
 
 /// What several nodes have between them.
@@ -139,6 +143,15 @@ impl Nodes {
         &self.between.as_ref().expect("several nodes").broker
     }
 
+    pub fn count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Numbers of the nodes that run a service.
+    pub fn with_role(&self, service: &str) -> Vec<usize> {
+        (0..self.nodes.len()).filter(|number| self.nodes[*number].has(service)).collect()
+    }
+
     /// Changes a setting of one node for its next start, such as its way to the database.
     pub fn set(&mut self, number: usize, key: &str, value: &str) {
         self.nodes[number].settings.insert(format!("GOVCONNECT_{key}"), value.to_owned());
@@ -192,6 +205,11 @@ impl Nodes {
         }
     }
 
+    /// SIGKILL to one.
+    pub async fn kill(&mut self, number: usize) {
+        self.nodes[number].process.take().expect("a node to kill").kill().await;
+    }
+
     /// SIGKILL to all that run.
     pub async fn kill_all(&mut self) {
         for node in &mut self.nodes {
@@ -199,6 +217,11 @@ impl Nodes {
                 process.kill().await;
             }
         }
+    }
+
+    /// SIGTERM to one; tells how it ended and how long it took.
+    pub async fn terminate(&mut self, number: usize) -> (ExitStatus, Duration) {
+        self.nodes[number].process.take().expect("a node to stop").terminate().await
     }
 
     /// SIGTERM to all that run, one after the other; tells how the last that failed ended, and how long the slowest took.

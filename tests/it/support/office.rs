@@ -190,6 +190,12 @@ impl Office {
         self.simulator.set_webhook_url(Some(self.webhook()));
     }
 
+    /// Starts one of several nodes, which was killed, stopped or added.
+    pub async fn start_node(&mut self, number: usize) {
+        self.nodes.spawn(number, &self.settings);
+        self.nodes.up(number).await;
+    }
+
     /// The binary with the settings of the first node, for a command other than `serve`.
     pub fn command(&self, arguments: &[&str]) -> tokio::process::Command {
         self.command_at(0, arguments)
