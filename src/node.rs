@@ -40,7 +40,7 @@ use crate::ai::service::AiService;
 use crate::bus::events::PublishEvents;
 use crate::bus::live_chat::Announcer;
 use crate::clock::Clock;
-use crate::cluster::keeper::Member;
+use crate::cluster::keeper::{Member, MustStop};
 use crate::cluster::{Company, Keeper, Lease, NoPartitions, PartitionHost};
 use crate::config::secrets::Secrets;
 use crate::config::{Config, Environment, Role, is_unset};
@@ -97,9 +97,7 @@ pub async fn serve(config: Config, warnings: &[String]) -> anyhow::Result<()> {
         _ = terminate.recv() => Ok("SIGTERM"),
         _ = interrupt.recv() => Ok("Ctrl-C"),
         reason = database.failed() => Err(reason),
-        () = lost(&mut node.lease_lost) => {
-            Err(anyhow::anyhow!("another process took over this database; this node stops"))
-        }
+        why = unkept(&mut node.must_stop) => Err(anyhow::anyhow!("{why}; this node stops")),
         name = panicked(&mut node.vital_ended) => {
             Err(anyhow::anyhow!("the actor {name} panicked; this node stops, and the next start goes on from the store"))
         }
@@ -114,10 +112,11 @@ pub async fn serve(config: Config, warnings: &[String]) -> anyhow::Result<()> {
     stopped_by.map(|_| ())
 }
 
-async fn lost(lease_lost: &mut watch::Receiver<bool>) {
-    // A dropped sender means that the keeper has ended with the node.
-    if lease_lost.wait_for(|lost| *lost).await.is_err() {
-        std::future::pending::<()>().await;
+async fn unkept(must_stop: &mut watch::Receiver<Option<MustStop>>) -> MustStop {
+    match must_stop.wait_for(Option::is_some).await.map(|why| *why) {
+        Ok(Some(why)) => why,
+        // The keeper has ended with the node.
+        Ok(None) | Err(_) => std::future::pending().await,
     }
 }
 
@@ -150,7 +149,7 @@ struct Node {
     relays: EventRelays,
     duties: BusDuties,
     background: Vec<JoinHandle<()>>,
-    lease_lost: watch::Receiver<bool>,
+    must_stop: watch::Receiver<Option<MustStop>>,
     vital_ended: watch::Receiver<Option<&'static str>>,
     draining: Arc<AtomicBool>,
     simulator: Option<Simulator>,
@@ -222,9 +221,9 @@ impl Node {
         let member = Member { node: id, roles, company };
         let (mut keeper, view) = Keeper::new(reserved.clone(), member, host, lease, metrics.clone());
         keeper.join().await.context("this node could not join")?;
-        let (lose, lease_lost) = watch::channel(false);
+        let (tell, must_stop) = watch::channel(None);
         let (leave, leaving) = watch::channel(false);
-        let keeper = supervision::spawn_vital("keeper", &metrics, &vital, keeper.run(leaving, lose));
+        let keeper = supervision::spawn_vital("keeper", &metrics, &vital, keeper.run(leaving, tell));
         let publish: Arc<dyn PublishEvents> = bus.clone();
         let poll = Duration::from_millis(config.events.poll_ms);
         let outboxes = Outbox::iter().filter(|outbox| config.has_service(outbox.service()));
@@ -268,7 +267,7 @@ impl Node {
             relays,
             duties,
             background,
-            lease_lost,
+            must_stop,
             vital_ended,
             draining,
             simulator,

@@ -13,19 +13,21 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt, future::BoxFuture};
 use sqlx::PgPool;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::{Lease, PartitionHost, View, placement};
 use crate::ids::{Epoch, NodeId, PARTITIONS, PartitionId};
 use crate::metrics::Metrics;
-use crate::store::StoreError;
 use crate::store::channel::leases::{self, HEARTBEAT};
 use crate::store::channel::nodes::{self, Changes};
+use crate::store::{self, StoreError};
 
 /// Partitions that are being handed over at once while the node stays: others keep working meanwhile.
 const MOVES: usize = 8;
 /// Between two looks, however many changes are told.
 const SHORTEST: Duration = Duration::from_millis(50);
+/// A look that takes longer hangs: its connection has lost its other end without being told, or the database stands still.
+const LOOK_PATIENCE: Duration = Duration::from_secs(30);
 /// After a foreign lease runs out, so that the clock of whoever looks is surely past it.
 const PAST: Duration = Duration::from_millis(20);
 
@@ -49,6 +51,15 @@ pub enum JoinError {
     OtherPartitions { found: i64 },
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Why a node must stop: whatever restarts the process goes on from the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MustStop {
+    #[error("another process took over this database")]
+    TakenOver,
+    #[error("the connections to the database hang, while a new one works")]
+    ConnectionsHang,
 }
 
 /// What is to be moved now.
@@ -144,9 +155,9 @@ impl Keeper {
         }
     }
 
-    /// Keeps on until `stop`, then hands everything over and leaves. Ends early, after telling `lost`, when it was to be
-    /// alone and another has taken a partition.
-    pub async fn run(mut self, mut stop: watch::Receiver<bool>, lost: watch::Sender<bool>) {
+    /// Keeps on until `stop`, then hands everything over and leaves. Ends early, after telling `must_stop` why, when the node
+    /// cannot go on.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>, must_stop: watch::Sender<Option<MustStop>>) {
         let mut looked = Instant::now();
         let mut due = looked + HEARTBEAT;
         loop {
@@ -166,11 +177,18 @@ impl Keeper {
                 }
                 () = sleep_until(due) => {
                     looked = Instant::now();
-                    due = looked + match self.look().await {
-                        Ok(wait) => wait,
-                        Err(error) => {
+                    due = looked + match timeout(LOOK_PATIENCE, self.look()).await {
+                        Ok(Ok(wait)) => wait,
+                        Ok(Err(error)) => {
                             // The lease runs out by itself if this goes on.
                             tracing::warn!(%error, "the leases could not be renewed");
+                            HEARTBEAT / 2
+                        }
+                        Err(_) if store::answers_anew(&self.pool).await => {
+                            return self.give_up(MustStop::ConnectionsHang, &must_stop);
+                        }
+                        Err(_) => {
+                            tracing::warn!("the leases could not be renewed: the database stands still");
                             HEARTBEAT / 2
                         }
                     };
@@ -180,12 +198,15 @@ impl Keeper {
                 return self.leave().await;
             }
             if matches!(self.company, Company::Alone { .. }) && !self.draining && !self.is_whole() {
-                tracing::error!(held = self.holding.len(), "partitions were taken by another node");
-                self.lease.lose();
-                lost.send_replace(true);
-                return;
+                return self.give_up(MustStop::TakenOver, &must_stop);
             }
         }
+    }
+
+    fn give_up(&self, why: MustStop, must_stop: &watch::Sender<Option<MustStop>>) {
+        tracing::error!(held = self.holding.len(), %why, "this node cannot keep its partitions");
+        self.lease.lose();
+        must_stop.send_replace(Some(why));
     }
 
     fn is_whole(&self) -> bool {

@@ -14,7 +14,7 @@ pub mod text;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{PgPool, Postgres, Transaction};
+use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction};
 
 pub mod dashboard;
 
@@ -101,6 +101,19 @@ pub async fn take_turn_to_set_up(pool: &PgPool) -> Result<Transaction<'static, P
     sqlx::query("SET LOCAL lock_timeout = '60s'").execute(&mut *turn).await?;
     sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(SET_UP).execute(&mut *turn).await?;
     Ok(turn)
+}
+
+/// How long a new connection may take to open.
+const CONNECTING: Duration = Duration::from_secs(5);
+
+/// Whether a new connection, beside those of the pool, gets an answer.
+pub async fn answers_anew(pool: &PgPool) -> bool {
+    let asking = async {
+        let mut connection = PgConnection::connect_with(&pool.connect_options()).await?;
+        connection.ping().await?;
+        connection.close().await
+    };
+    matches!(tokio::time::timeout(CONNECTING, asking).await, Ok(Ok(())))
 }
 
 /// Asks for nothing, to see whether anybody answers.

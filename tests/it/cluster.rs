@@ -1,6 +1,7 @@
 //! Many nodes as one system: several processes on one database and one broker.
 
 mod compose;
+mod outages;
 mod split;
 
 use crate::support::database::TestDatabase;

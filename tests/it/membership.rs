@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use govconnect::cluster::keeper::{JoinError, Member};
+use govconnect::cluster::keeper::{JoinError, Member, MustStop};
 use govconnect::cluster::{Company, Keeper, Lease, PartitionHost, placement};
 use govconnect::ids::{Epoch, NodeId, PARTITIONS, PartitionId};
 use govconnect::metrics::Metrics;
@@ -76,7 +76,7 @@ struct Running {
     node: NodeId,
     lease: Lease,
     stop: watch::Sender<bool>,
-    lost: watch::Receiver<bool>,
+    must_stop: watch::Receiver<Option<MustStop>>,
     task: JoinHandle<()>,
 }
 
@@ -89,9 +89,9 @@ impl Running {
         let (mut keeper, _) = Keeper::new(pool.clone(), member, host, lease.clone(), metrics);
         keeper.join().await.unwrap();
         let (stop, stopping) = watch::channel(false);
-        let (lose, lost) = watch::channel(false);
-        let task = tokio::spawn(keeper.run(stopping, lose));
-        Running { node, lease, stop, lost, task }
+        let (tell, must_stop) = watch::channel(None);
+        let task = tokio::spawn(keeper.run(stopping, tell));
+        Running { node, lease, stop, must_stop, task }
     }
 
     async fn leave(self) {
@@ -194,8 +194,8 @@ async fn a_node_that_is_alone_takes_everything_and_says_so_when_another_does() {
         .execute(pool)
         .await
         .unwrap();
-    let told = tokio::time::timeout(Duration::from_secs(20), alone.lost.wait_for(|lost| *lost)).await;
-    assert!(told.is_ok_and(|told| told.is_ok()));
+    let told = tokio::time::timeout(Duration::from_secs(20), alone.must_stop.wait_for(Option::is_some)).await;
+    assert_eq!(told.unwrap().unwrap().unwrap(), MustStop::TakenOver);
     assert!(!alone.lease.is_valid());
 }
 
