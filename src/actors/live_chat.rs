@@ -21,10 +21,6 @@ use super::supervision;
 use crate::bus::live_chat::{LiveChange, LiveChatListener};
 use crate::metrics::Metrics;
 
-/// How often it looks without being told.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// Between two looks at least, however often it is told.
-const PAUSE: Duration = Duration::from_millis(150);
 /// How often followers are told how far they are; the look before goes back [`FULL_MARGIN`].
 pub const HEARTBEAT: Duration = Duration::from_secs(10);
 /// How far back an ordinary look goes: almost every commit is faster.
@@ -35,6 +31,19 @@ pub const FULL_MARGIN: Duration = Duration::from_secs(30);
 const REMEMBERED: Duration = Duration::from_secs(60);
 /// Updates that a follower may be behind before it has to read its gap.
 const BEHIND: usize = 256;
+
+/// How often the hub does what.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    /// It looks without being told.
+    look: Duration,
+    /// Between two looks at least, however often it is told.
+    pause: Duration,
+    heartbeat: Duration,
+}
+
+const PACE: Pace =
+    Pace { look: Duration::from_secs(2), pause: Duration::from_millis(150), heartbeat: HEARTBEAT };
 
 /// What is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,11 +145,16 @@ struct Inner {
     begin: Mutex<Option<String>>,
     closing: watch::Sender<bool>,
     metrics: Metrics,
+    pace: Pace,
 }
 
 impl LiveChat {
     /// At rest until [`LiveChat::start`].
     pub fn new(metrics: &Metrics) -> Self {
+        Self::at(PACE, metrics)
+    }
+
+    fn at(pace: Pace, metrics: &Metrics) -> Self {
         let inner = Inner {
             updates: broadcast::Sender::new(BEHIND),
             told: Notify::new(),
@@ -148,6 +162,7 @@ impl LiveChat {
             begin: Mutex::default(),
             closing: watch::Sender::new(false),
             metrics: metrics.clone(),
+            pace,
         };
         LiveChat { inner: Arc::new(inner) }
     }
@@ -198,10 +213,10 @@ impl LiveChat {
             while !self.is_left() {
                 let told = tokio::select! {
                     () = self.inner.told.notified() => true,
-                    () = sleep_until(looking.last + LOOK_EVERY) => false,
+                    () = sleep_until(looking.last + self.inner.pace.look) => false,
                 };
                 if told {
-                    sleep_until(looking.last + PAUSE).await;
+                    sleep_until(looking.last + self.inner.pace.pause).await;
                 }
                 self.look(source, &mut looking).await;
             }
@@ -231,7 +246,7 @@ impl LiveChat {
     async fn look(&self, source: &dyn ReadChanges, looking: &mut Looking) {
         let now = Instant::now();
         looking.last = now;
-        let full = now >= looking.heartbeat + HEARTBEAT;
+        let full = now >= looking.heartbeat + self.inner.pace.heartbeat;
         let margin = if full { FULL_MARGIN } else { MARGIN };
         match self.give_all(source, looking, margin).await {
             Ok(cursor) => looking.cursor = cursor,
@@ -341,70 +356,88 @@ mod tests {
         }
     }
 
-    fn started() -> (LiveChat, Arc<Source>) {
-        let hub = LiveChat::new(&Metrics::new().unwrap());
+    /// It looks by itself once in the time of ten.
+    const QUICK: Pace = Pace {
+        look: Duration::from_millis(100),
+        pause: Duration::from_millis(1),
+        heartbeat: Duration::from_millis(250),
+    };
+    /// It never looks unless it is told.
+    const TOLD_ONLY: Pace = Pace { look: Duration::from_secs(3600), ..QUICK };
+
+    fn started(pace: Pace) -> (LiveChat, Arc<Source>) {
+        let hub = LiveChat::at(pace, &Metrics::new().unwrap());
         let source = Arc::new(Source::default());
         drop(hub.start(source.clone()));
         (hub, source)
     }
 
     async fn next(follower: &mut broadcast::Receiver<Update>) -> Value {
-        serde_json::from_str(&follower.recv().await.unwrap().words).unwrap()
+        let update = tokio::time::timeout(Duration::from_secs(20), follower.recv()).await;
+        serde_json::from_str(&update.expect("something is told").unwrap().words).unwrap()
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn it_looks_at_once_when_it_is_told_else_every_two_seconds_and_gives_nothing_twice() {
-        let (hub, source) = started();
+    #[tokio::test]
+    async fn it_looks_when_it_is_told_and_what_is_as_it_was_is_not_given_twice() {
+        let (hub, source) = started(TOLD_ONLY);
         let mut follower = hub.follow();
         hub.begin("c0");
-        let began = Instant::now();
+        hub.changed(Vec::new());
         assert_eq!(next(&mut follower).await["messages"], json!([0]));
-        assert_eq!(began.elapsed().as_secs(), 2);
+        // Looked at again without a change: only the next change is told.
+        let looks = source.asked.lock().unwrap().len();
+        while source.asked.lock().unwrap().len() == looks {
+            hub.changed(Vec::new());
+            tokio::task::yield_now().await;
+        }
         *source.count.lock().unwrap() = 1;
-        let began = Instant::now();
         hub.changed(Vec::new());
         assert_eq!(next(&mut follower).await["messages"], json!([1]));
-        assert!(began.elapsed() < Duration::from_millis(500));
-        assert_eq!(next(&mut follower).await, json!({"type": "heartbeat", "cursor": "c1"}));
-        let margins: Vec<Duration> = source
-            .asked
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|ask| match ask {
-                Ask::Since { margin, .. } => *margin,
-                other => panic!("{other:?}"),
-            })
-            .collect();
-        assert!(
-            margins.starts_with(&[MARGIN, MARGIN]) && margins.last() == Some(&FULL_MARGIN),
-            "{margins:?}"
-        );
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn while_the_channel_is_away_the_cursor_stands_still_and_nobody_following_costs_nothing() {
-        let (hub, source) = started();
-        tokio::time::advance(HEARTBEAT * 3).await;
-        assert!(source.asked.lock().unwrap().is_empty());
+    #[tokio::test]
+    async fn it_looks_by_itself_too_and_further_back_before_each_heartbeat() {
+        let (hub, source) = started(QUICK);
+        let mut follower = hub.follow();
+        hub.begin("c0");
+        assert_eq!(next(&mut follower).await["messages"], json!([0]));
+        *source.count.lock().unwrap() = 1;
+        let mut told = Vec::new();
+        while told.last() != Some(&json!({"type": "heartbeat", "cursor": "c1"})) {
+            told.push(next(&mut follower).await);
+        }
+        let changes: Vec<&Value> = told.iter().filter(|told| told["type"] == "changes").collect();
+        assert_eq!(changes.len(), 1, "{told:?}");
+        let asked = source.asked.lock().unwrap().clone();
+        let margin = |ask: &Ask| match ask {
+            Ask::Since { margin, .. } => *margin,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(margin(&asked[0]), MARGIN);
+        assert!(asked.iter().any(|ask| margin(ask) == FULL_MARGIN), "{asked:?}");
+    }
+
+    #[tokio::test]
+    async fn while_the_channel_is_away_the_cursor_stands_still_and_the_next_first_follower_begins_anew() {
+        let (hub, source) = started(QUICK);
         *source.away.lock().unwrap() = true;
         let mut follower = hub.follow();
         hub.begin("c0");
         assert_eq!(next(&mut follower).await, json!({"type": "heartbeat", "cursor": "c0"}));
-        assert!(hub.inner.metrics.live_chat_failed_looks.get() >= 4);
+        assert!(hub.inner.metrics.live_chat_failed_looks.get() >= 2);
         *source.away.lock().unwrap() = false;
-        assert_eq!(next(&mut follower).await["messages"], json!([0]));
+        while next(&mut follower).await["messages"] != json!([0]) {}
         drop(follower);
-        tokio::time::advance(HEARTBEAT * 2).await;
-        tokio::task::yield_now().await;
-        let asked = source.asked.lock().unwrap().len();
-        tokio::time::sleep(HEARTBEAT * 2).await;
-        assert_eq!(source.asked.lock().unwrap().len(), asked);
+        while hub.beginning().is_some() {
+            hub.changed(Vec::new());
+            tokio::task::yield_now().await;
+        }
+        source.asked.lock().unwrap().clear();
         let mut follower = hub.follow();
         hub.begin("c7");
         next(&mut follower).await;
-        let last = source.asked.lock().unwrap().last().cloned();
-        assert_eq!(last, Some(Ask::Since { cursor: "c7".into(), margin: MARGIN }));
+        let first = source.asked.lock().unwrap().first().cloned();
+        assert_eq!(first, Some(Ask::Since { cursor: "c7".into(), margin: MARGIN }));
         hub.close();
         hub.closed().await;
     }
