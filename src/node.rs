@@ -177,7 +177,7 @@ impl Node {
         let notifications = NotificationEvents::new(pool.clone(), clock.clone());
         let bus: Arc<dyn Bus> = Arc::new(LocalBus::new(Receivers {
             subscribers: vec![Arc::new(analytics), Arc::new(notifications)],
-            live_chat: Some(Arc::new(live_chat.clone())),
+            live_chat: live_chat::listener(config, &live_chat),
             ..Receivers::default()
         }));
         let announcer = Announcer::new(bus.clone());
