@@ -8,7 +8,7 @@ use serde_json::Value;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::bus::events::{Event, Subscriber};
+use crate::bus::events::{Event, Subscriber, Subscription};
 use crate::bus::topics::TopicPattern;
 use crate::clock::Clock;
 use crate::complaint::ComplaintStatus;
@@ -16,11 +16,15 @@ use crate::dialogue::understanding::Language;
 use crate::store::notification::NewNotification;
 use crate::store::notification::events::{self as store, Told};
 
-const PATTERNS: [TopicPattern; 2] =
+static PATTERNS: [TopicPattern; 2] =
     [TopicPattern::new("govconnect.#"), TopicPattern::new("whatsapp.message.status")];
 
 /// What stands where an officer has left no note for the citizen.
 const NO_NOTE: &str = "-";
+
+/// Its place at a broker.
+pub const SUBSCRIPTION: Subscription =
+    Subscription { queue: "notification-service.govconnect.#", patterns: &PATTERNS };
 
 /// The subscriber.
 #[derive(Clone, Debug)]
@@ -38,11 +42,11 @@ impl NotificationEvents {
 
 impl Subscriber for NotificationEvents {
     fn name(&self) -> &'static str {
-        "notification-service.govconnect.#"
+        SUBSCRIPTION.queue
     }
 
     fn patterns(&self) -> &[TopicPattern] {
-        &PATTERNS
+        SUBSCRIPTION.patterns
     }
 
     fn take(

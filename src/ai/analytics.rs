@@ -7,7 +7,7 @@ use serde_json::Value;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::bus::events::{Event, Subscriber};
+use crate::bus::events::{Event, Subscriber, Subscription};
 use crate::bus::topics::TopicPattern;
 use crate::dialogue::understanding::Intent;
 use crate::store::ai::analytics::{self as store, Counted, Fact};
@@ -16,11 +16,15 @@ use crate::store::ai::analytics::{self as store, Counted, Fact};
 pub const NO_INTENT: &str = "NONE";
 
 /// Beside what its queue is named after: the bot's replies and the takeovers of the same day.
-const PATTERNS: [TopicPattern; 3] = [
+static PATTERNS: [TopicPattern; 3] = [
     TopicPattern::new("whatsapp.message.#"),
     TopicPattern::new("govconnect.ai.#"),
     TopicPattern::new("govconnect.takeover.#"),
 ];
+
+/// Its place at a broker.
+pub const SUBSCRIPTION: Subscription =
+    Subscription { queue: "ai-service.whatsapp.message.#", patterns: &PATTERNS };
 
 /// The subscriber.
 #[derive(Clone, Debug)]
@@ -38,11 +42,11 @@ impl Analytics {
 
 impl Subscriber for Analytics {
     fn name(&self) -> &'static str {
-        "ai-service.whatsapp.message.#"
+        SUBSCRIPTION.queue
     }
 
     fn patterns(&self) -> &[TopicPattern] {
-        &PATTERNS
+        SUBSCRIPTION.patterns
     }
 
     fn take(

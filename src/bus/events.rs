@@ -86,6 +86,14 @@ pub trait Subscriber: Send + Sync {
     -> BoxFuture<'_, Result<(), Box<dyn std::error::Error + Send + Sync>>>;
 }
 
+/// A subscriber's place at a broker, which is there whether or not the subscriber is: what happens before it has ever run
+/// waits for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Subscription {
+    pub queue: &'static str,
+    pub patterns: &'static [TopicPattern],
+}
+
 /// Hands events to subscribers of this process.
 pub struct InProcessBus {
     subscribers: Vec<Arc<dyn Subscriber>>,

@@ -28,7 +28,7 @@ use serde_json::Value;
 
 use self::calls::{Call, NotAnswered, Worker};
 pub use self::duty::{Broken, Duty};
-use self::events::{PublishEvents, Subscriber};
+use self::events::{PublishEvents, Subscriber, Subscription};
 use self::live_chat::{LiveChange, LiveChatListener};
 use crate::ids::{ConversationId, PartitionId};
 
@@ -63,6 +63,8 @@ pub trait Bus: PublishEvents {
 #[derive(Clone, Default)]
 pub struct Receivers {
     pub subscribers: Vec<Arc<dyn Subscriber>>,
+    /// Of all services, also of those that run on other nodes, or not yet.
+    pub subscriptions: Vec<Subscription>,
     /// One a queue.
     pub workers: Vec<Arc<dyn Worker>>,
     pub listener: Option<Arc<dyn WakeListener>>,

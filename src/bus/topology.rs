@@ -9,7 +9,7 @@ use lapin::{Channel, ExchangeKind};
 use strum::IntoEnumIterator;
 
 use super::calls::WorkQueue;
-use super::events::Subscriber;
+use super::topics::TopicPattern;
 use crate::ids::PartitionId;
 
 /// Where everything is, unless `broker.url` names another.
@@ -59,7 +59,7 @@ pub fn hint_key(partition: PartitionId) -> String {
 /// The broker has something of that name that differs, or is away. The channel is then closed.
 pub async fn declare<'a>(
     channel: &Channel,
-    subscribers: impl Iterator<Item = &'a dyn Subscriber>,
+    subscriptions: impl Iterator<Item = (&'static str, &'a [TopicPattern])>,
 ) -> lapin::Result<()> {
     exchange(channel, EVENTS, ExchangeKind::Topic).await?;
     exchange(channel, CONVERSATIONS, ExchangeKind::Direct).await?;
@@ -72,12 +72,12 @@ pub async fn declare<'a>(
         // Without the broker's own dead-lettering, which would also keep what has merely expired.
         queue(channel, work.into(), bounded(quorum(CALL_DELIVERY_LIMIT), CALLS_WAITING)).await?;
     }
-    for subscriber in subscribers {
+    for (name, patterns) in subscriptions {
         let mut arguments = bounded(quorum(EVENT_DELIVERY_LIMIT), EVENTS_WAITING);
         arguments.insert("x-dead-letter-exchange".into(), text(DEAD_LETTERS));
-        queue(channel, subscriber.name(), arguments).await?;
-        for pattern in subscriber.patterns() {
-            bind(channel, subscriber.name(), EVENTS, pattern.as_str()).await?;
+        queue(channel, name, arguments).await?;
+        for pattern in patterns {
+            bind(channel, name, EVENTS, pattern.as_str()).await?;
         }
     }
     Ok(())

@@ -7,15 +7,16 @@ use actix::Addr;
 use actix_rt::ArbiterHandle;
 use anyhow::Context as _;
 
+use super::live_chat;
 use crate::actors::ai::Ai;
 use crate::actors::case::Case;
 use crate::actors::clients::{AiClient, CASE_DEADLINE, CaseClient};
 use crate::actors::live_chat::LiveChat;
-use crate::actors::notification::NotificationEvents;
+use crate::actors::notification::{self, NotificationEvents};
 use crate::actors::partitions::PartitionTable;
 use crate::actors::supervision::{self, Vital};
 use crate::actors::workers::{AiWorker, CaseWorker};
-use crate::ai::analytics::Analytics;
+use crate::ai::analytics::{self, Analytics};
 use crate::ai::service::AiService;
 use crate::bus::in_process::LocalBus;
 use crate::bus::rabbitmq::RabbitBus;
@@ -75,7 +76,8 @@ pub(super) fn bus(
     live_chat: &LiveChat,
 ) -> anyhow::Result<Arc<dyn Bus>> {
     let Office { config, metrics, pool, clock } = *office;
-    let mut receivers = Receivers::default();
+    let subscriptions = vec![analytics::SUBSCRIPTION, notification::SUBSCRIPTION];
+    let mut receivers = Receivers { subscriptions, ..Receivers::default() };
     if config.has(Role::Ai) {
         receivers.subscribers.push(Arc::new(Analytics::new(pool.clone(), config.time_zone())));
     }
@@ -85,9 +87,7 @@ pub(super) fn bus(
     if config.has(Role::Channel) {
         receivers.listener = Some(Arc::new(table.clone()));
     }
-    if config.has(Role::Dashboard) {
-        receivers.live_chat = Some(Arc::new(live_chat.clone()));
-    }
+    receivers.live_chat = live_chat::listener(config, live_chat);
     if is_unset(&config.broker.url) {
         return Ok(Arc::new(LocalBus::new(receivers)));
     }

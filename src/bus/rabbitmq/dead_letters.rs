@@ -132,7 +132,7 @@ impl DeadLetters {
     /// # Errors
     /// `url` is not the address of a broker.
     pub fn new(url: &SecretString) -> Result<Self, Broken> {
-        Ok(DeadLetters { links: Links::new(url, Vec::new())? })
+        Ok(DeadLetters { links: Links::new(url, Vec::new(), Vec::new())? })
     }
 
     /// The first `limit`, the oldest first; they stay where they are.

@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::bus::duty::Broken;
-use crate::bus::events::Subscriber;
+use crate::bus::events::{Subscriber, Subscription};
 use crate::bus::topology::{self, VIRTUAL_HOST};
 use crate::retry;
 
@@ -24,6 +24,7 @@ const HEARTBEAT: u16 = 10;
 pub struct Links {
     uri: AMQPUri,
     subscribers: Vec<Arc<dyn Subscriber>>,
+    subscriptions: Vec<Subscription>,
     publishing: Mutex<Option<Connection>>,
     consuming: Mutex<Option<Connection>>,
     /// Of the latest consuming connection.
@@ -31,11 +32,17 @@ pub struct Links {
 }
 
 impl Links {
-    pub fn new(url: &SecretString, subscribers: Vec<Arc<dyn Subscriber>>) -> Result<Self, Broken> {
+    /// With whoever is here, and whoever may be elsewhere: both have their queues declared.
+    pub fn new(
+        url: &SecretString,
+        subscribers: Vec<Arc<dyn Subscriber>>,
+        subscriptions: Vec<Subscription>,
+    ) -> Result<Self, Broken> {
         let uri = address(url.expose_secret())?;
         Ok(Links {
             uri,
             subscribers,
+            subscriptions,
             publishing: Mutex::default(),
             consuming: Mutex::default(),
             status: ShortMutex::default(),
@@ -99,7 +106,9 @@ impl Links {
     /// On a channel of its own: a restored one would declare it all again.
     async fn declare(&self, connection: &Connection) -> Result<(), Broken> {
         let channel = connection.create_channel().await?;
-        topology::declare(&channel, self.subscribers.iter().map(AsRef::as_ref)).await?;
+        let here = self.subscribers.iter().map(|here| (here.name(), here.patterns()));
+        let elsewhere = self.subscriptions.iter().map(|elsewhere| (elsewhere.queue, elsewhere.patterns));
+        topology::declare(&channel, here.chain(elsewhere)).await?;
         channel.close(200, "declared".into()).await?;
         Ok(())
     }

@@ -63,7 +63,7 @@ impl RabbitBus {
     /// `url` is not the address of a broker.
     pub fn new(url: &SecretString, metrics: &Metrics, receivers: Receivers) -> Result<Self, Broken> {
         let inner = Inner {
-            links: Links::new(url, receivers.subscribers.clone())?,
+            links: Links::new(url, receivers.subscribers.clone(), receivers.subscriptions.clone())?,
             metrics: metrics.clone(),
             events: EventPublisher::default(),
             hints: Hints::default(),

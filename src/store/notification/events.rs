@@ -1,6 +1,6 @@
 //! What events make of notifications, all of a batch or nothing: new ones, and how far those that were sent have come.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use sqlx::PgPool;
@@ -29,6 +29,18 @@ pub async fn take(
     told: &[(Uuid, Told)],
     now: Timestamp,
 ) -> Result<Vec<(Uuid, NotificationError)>, StoreError> {
+    // Most messages are no notifications: of these nothing is remembered, and one look tells for all of them.
+    let sent_as = sent_as(pool, told).await?;
+    let told: Vec<&(Uuid, Told)> = told
+        .iter()
+        .filter(|(_, told)| match told {
+            Told::New(_) => true,
+            Told::Status { message_id, .. } => sent_as.contains_key(message_id),
+        })
+        .collect();
+    if told.is_empty() {
+        return Ok(Vec::new());
+    }
     let events: Vec<Uuid> = told.iter().map(|(event, _)| *event).collect();
     let mut transaction = pool.begin().await?;
     let mut fresh: HashSet<Uuid> = sqlx::query_scalar!(
@@ -53,21 +65,11 @@ pub async fn take(
                 insert(&mut transaction, None, &new, &hash, now).await.map(drop)
             }
             Told::Status { message_id, status, error } => {
-                let sent_as = sqlx::query_scalar!(
-                    "SELECT notification_id FROM gc_notification.notifications WHERE message_id = $1",
-                    message_id
-                )
-                .fetch_optional(&mut *transaction)
-                .await?;
-                match sent_as {
-                    None => Ok(()),
-                    Some(id) => {
-                        match advance(&mut transaction, id, *status, error.as_deref(), now).await {
-                            // Statuses overtake each other; it only goes forwards.
-                            Err(NotificationError::IllegalMove { .. }) => Ok(()),
-                            other => other.map(drop),
-                        }
-                    }
+                let Some(id) = sent_as.get(message_id) else { continue };
+                match advance(&mut transaction, *id, *status, error.as_deref(), now).await {
+                    // Statuses overtake each other; it only goes forwards.
+                    Err(NotificationError::IllegalMove { .. }) => Ok(()),
+                    other => other.map(drop),
                 }
             }
         };
@@ -79,6 +81,28 @@ pub async fn take(
     }
     transaction.commit().await?;
     Ok(refused)
+}
+
+/// Which of the messages that are told of are notifications, and which.
+async fn sent_as(pool: &PgPool, told: &[(Uuid, Told)]) -> Result<HashMap<Uuid, Uuid>, StoreError> {
+    let messages: Vec<Uuid> = told
+        .iter()
+        .filter_map(|(_, told)| match told {
+            Told::Status { message_id, .. } => Some(*message_id),
+            Told::New(_) => None,
+        })
+        .collect();
+    if messages.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = sqlx::query!(
+        r#"SELECT message_id AS "message_id!", notification_id FROM gc_notification.notifications
+           WHERE message_id = ANY($1)"#,
+        &messages
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.message_id, row.notification_id)).collect())
 }
 
 /// Forgets up to `limit` events that were seen more than `days` ago; tells how many.

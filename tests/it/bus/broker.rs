@@ -1,6 +1,7 @@
 //! What only a broker has: messages that outsiders read, dead letters, deaths and lost connections.
 
 use super::*;
+use govconnect::bus::events::Subscription;
 use govconnect::bus::topology::{DEAD_LETTERS, EVENTS};
 
 fn working(clerk: &Arc<Clerk>) -> Receivers {
@@ -188,4 +189,19 @@ async fn every_node_that_shows_conversations_is_told_whoever_announces_also_afte
     }
     let sent = without_a_dashboard.metrics.bus_announcements.with_label_values(&["sent"]);
     assert!(sent.get() >= 2);
+}
+
+#[tokio::test]
+async fn what_happens_before_a_service_has_ever_run_waits_for_it() {
+    const LATE: Subscription =
+        Subscription { queue: "late-service.#", patterns: &[TopicPattern::new("a.#")] };
+    let broker = TestBroker::create().await;
+    let receivers = Receivers { subscriptions: vec![LATE], ..Receivers::default() };
+    let running = Running::over(&broker, receivers);
+    let early = event("a.b");
+    publish(&running, std::slice::from_ref(&early)).await;
+    assert_eq!(running.metrics.bus_returned.with_label_values(&["event"]).get(), 0);
+    let late = Listener::new(LATE.queue, &["a.#"]);
+    let _other = Running::over(&broker, listening(&late));
+    eventually("it has it", async || (late.ids() == [early.message_id]).then_some(())).await;
 }
