@@ -75,6 +75,8 @@ pub async fn declare<'a>(
     for (name, patterns) in subscriptions {
         let mut arguments = bounded(quorum(EVENT_DELIVERY_LIMIT), EVENTS_WAITING);
         arguments.insert("x-dead-letter-exchange".into(), text(DEAD_LETTERS));
+        // Several nodes may run the service: one at a time is handed events, or their order would be lost between them.
+        arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
         queue(channel, name, arguments).await?;
         for pattern in patterns {
             bind(channel, name, EVENTS, pattern.as_str()).await?;

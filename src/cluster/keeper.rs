@@ -215,11 +215,12 @@ impl Keeper {
 
     async fn listen(&mut self) {
         if self.company == Company::Cluster && self.changes.is_none() {
-            match Changes::listen(&self.pool).await {
-                Ok(changes) => self.changes = Some(changes),
-                Err(error) => {
+            match timeout(HEARTBEAT, Changes::listen(&self.pool)).await {
+                Ok(Ok(changes)) => self.changes = Some(changes),
+                Ok(Err(error)) => {
                     tracing::debug!(%error, "changes are not heard of; the next look comes in time");
                 }
+                Err(_) => tracing::debug!("changes are not heard of; the next look comes in time"),
             }
         }
     }
@@ -313,14 +314,15 @@ impl Keeper {
         }
         let partitions: Vec<PartitionId> = self.left.iter().copied().collect();
         crate::crash_point!("cluster::before_release");
-        match leases::release(&self.pool, self.node, &partitions).await {
-            Ok(()) => {
+        match timeout(HEARTBEAT, leases::release(&self.pool, self.node, &partitions)).await {
+            Ok(Ok(())) => {
                 tracing::info!(partitions = partitions.len(), "partitions handed over");
                 self.count_moves("handed_over", partitions.len());
                 self.leaving.retain(|partition| !self.left.contains(partition));
                 self.left.clear();
             }
-            Err(error) => tracing::warn!(%error, "leases were not given back; they are once more"),
+            Ok(Err(error)) => tracing::warn!(%error, "leases were not given back; they are once more"),
+            Err(_) => tracing::warn!("leases were not given back in time; they are once more"),
         }
     }
 

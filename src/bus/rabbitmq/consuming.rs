@@ -138,7 +138,13 @@ pub async fn hear_hints(
                 delivery = consumer.next() => {
                     let delivery = delivery.ok_or(Broken::Cancelled)??;
                     match serde_json::from_slice::<Vec<ConversationId>>(&delivery.data) {
-                        Ok(conversations) => listener.woken(conversations),
+                        // A hint names conversations of several owners.
+                        Ok(mut conversations) => {
+                            conversations.retain(|id| bound.contains(&PartitionId::of(*id)));
+                            if !conversations.is_empty() {
+                                listener.woken(conversations);
+                            }
+                        }
                         Err(_) => tracing::warn!("a hint that is none was ignored"),
                     }
                 }

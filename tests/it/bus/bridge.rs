@@ -143,13 +143,9 @@ async fn what_nobody_comes_to_may_be_asked_again_and_what_none_can_do_may_not() 
     let running = Running::over(&broker, Receivers { workers: vec![clerk.clone()], ..Receivers::default() });
     let soon = Duration::from_millis(200);
     let ai = AiClient::over(running.bus.clone(), soon);
-    assert_eq!(ai.understand(asking("apa?")).await, Err(CallFailed::Unavailable), "nobody understands here");
+    assert_eq!(ai.understand(asking("apa?")).await, Err(CallFailed::Away), "nobody understands here");
     let case = CaseClient::over(running.bus.clone(), soon);
-    assert_eq!(
-        case.list(PersonId::new()).await,
-        Err(CallFailed::Unavailable),
-        "the clerk does not come to it"
-    );
+    assert_eq!(case.list(PersonId::new()).await, Err(CallFailed::Away), "the clerk does not come to it");
     let poison = NotAnswered::Refused { reason: "no such kind of call".into() };
     assert_eq!(CallFailed::from(poison), CallFailed::Refused { reason: Refusal::Failed });
 }

@@ -78,7 +78,7 @@ macro_rules! crash_sweep {
         /// The steps that are swept here, or elsewhere in this file.
         const SWEPT: &[&str] =
             &[$($step,)* "takeover::before_answer", "media::before_store", "media::after_store", "merge::before_commit",
-              "merge::after_commit", "events::published_before_mark"];
+              "merge::after_commit", "events::published_before_mark", "cluster::before_release"];
     };
 }
 
@@ -111,6 +111,22 @@ async fn a_crash_between_a_file_and_its_record_keeps_it_once_and_leaves_nothing_
 #[tokio::test]
 async fn a_crash_between_publishing_and_saying_so_counts_every_event_once() {
     events::survives_a_crash_before_the_mark("events::published_before_mark").await;
+}
+
+#[tokio::test]
+async fn a_crash_between_handing_over_and_giving_back_the_lease_loses_nothing() {
+    let mut office = Office::open_with(&[("FAILPOINTS", "cluster::before_release=1*return")]).await;
+    office.citizen("pindah").await;
+    office.says("pindah", BROKEN_ROAD).await;
+    let (status, _) = office.terminate().await;
+    assert!(!status.success(), "it ends at the step: {status}");
+    let held = office.count("SELECT count(*) FROM gc_channel.partition_leases WHERE owner IS NOT NULL").await;
+    assert!(held > 0);
+    office.disarm();
+    office.restart().await;
+    office.replied_with("pindah", "LAP-").await;
+    office.check().await;
+    office.close().await;
 }
 
 #[test]
