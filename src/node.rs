@@ -219,7 +219,8 @@ impl Node {
             None => Arc::new(NoPartitions),
         };
         let member = Member { node: id, roles, company };
-        let (mut keeper, view) = Keeper::new(reserved.clone(), member, host, lease, metrics.clone());
+        let (mut keeper, view) =
+            Keeper::new(reserved.clone(), pool.clone(), member, host, lease, metrics.clone());
         keeper.join().await.context("this node could not join")?;
         let (tell, must_stop) = watch::channel(None);
         let (leave, leaving) = watch::channel(false);

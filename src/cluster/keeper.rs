@@ -74,6 +74,8 @@ struct Moves {
 /// See the module.
 pub struct Keeper {
     pool: PgPool,
+    /// Gives the connection on which changes are heard of, for good.
+    listening: PgPool,
     node: NodeId,
     roles: Vec<String>,
     company: Company,
@@ -100,9 +102,11 @@ pub struct Member {
 }
 
 impl Keeper {
-    /// With what the others' state is told to.
+    /// With what the others' state is told to. Leases are kept on connections of `pool`, in which nobody waits for long; in
+    /// company one of `listening` is taken for good.
     pub fn new(
         pool: PgPool,
+        listening: PgPool,
         member: Member,
         host: Arc<dyn PartitionHost>,
         lease: Lease,
@@ -112,6 +116,7 @@ impl Keeper {
         let Member { node, roles, company } = member;
         let keeper = Keeper {
             pool,
+            listening,
             node,
             roles,
             company,
@@ -215,7 +220,7 @@ impl Keeper {
 
     async fn listen(&mut self) {
         if self.company == Company::Cluster && self.changes.is_none() {
-            match timeout(HEARTBEAT, Changes::listen(&self.pool)).await {
+            match timeout(HEARTBEAT, Changes::listen(&self.listening)).await {
                 Ok(Ok(changes)) => self.changes = Some(changes),
                 Ok(Err(error)) => {
                     tracing::debug!(%error, "changes are not heard of; the next look comes in time");

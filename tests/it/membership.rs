@@ -86,7 +86,7 @@ impl Running {
         let host = Arc::new(Host { node, acting: acting.clone() });
         let member = Member { node, roles: vec!["channel".into()], company };
         let metrics = Metrics::new().unwrap();
-        let (mut keeper, _) = Keeper::new(pool.clone(), member, host, lease.clone(), metrics);
+        let (mut keeper, _) = Keeper::new(pool.clone(), pool.clone(), member, host, lease.clone(), metrics);
         keeper.join().await.unwrap();
         let (stop, stopping) = watch::channel(false);
         let (tell, must_stop) = watch::channel(None);
@@ -208,8 +208,14 @@ async fn a_database_with_another_number_of_partitions_is_refused() {
         .unwrap();
     let host = Arc::new(Host { node: NodeId::new(), acting: Arc::default() });
     let member = Member { node: host.node, roles: vec!["channel".into()], company: Company::Cluster };
-    let (mut keeper, _) =
-        Keeper::new(database.pool.clone(), member, host, Lease::default(), Metrics::new().unwrap());
+    let (mut keeper, _) = Keeper::new(
+        database.pool.clone(),
+        database.pool.clone(),
+        member,
+        host,
+        Lease::default(),
+        Metrics::new().unwrap(),
+    );
     let refused = keeper.join().await.unwrap_err();
     assert!(matches!(refused, JoinError::OtherPartitions { found: 63 }), "{refused}");
     assert!(refused.to_string().contains("63 partitions, this version knows 64"), "{refused}");
