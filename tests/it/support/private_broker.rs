@@ -4,7 +4,7 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -17,7 +17,6 @@ use super::office::eventually_within;
 
 /// Usually within 10 s; a busy machine takes its time.
 const PATIENCE: Duration = Duration::from_secs(120);
-const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Ports of AMQP, the management, epmd and Erlang's distribution: below those that the machine gives to whoever connects
 /// somewhere, so that they are still free when the broker comes back.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
@@ -116,10 +115,10 @@ impl Drop for PrivateBroker {
     fn drop(&mut self) {
         let Some(mut keeper) = self.keeper.take() else { return };
         drop(keeper.stdin.take());
-        // It deletes the folder itself, when nobody writes there any more.
-        let until = Instant::now() + PATIENCE;
-        while Instant::now() < until && !matches!(keeper.try_wait(), Ok(Some(_)) | Err(_)) {
-            std::thread::sleep(POLL_INTERVAL);
+        // It gives the broker 20 s, and deletes the folder when nobody writes there any more.
+        let ended = keeper.wait();
+        if !std::thread::panicking() {
+            ended.expect("the keeper ends");
         }
     }
 }
