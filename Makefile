@@ -1,6 +1,6 @@
 # Each target is a small script in scripts/; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run build test check sqlx openapi bench clean
+.PHONY: help run build test chaos check sqlx openapi bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -13,6 +13,9 @@ build: ## Build the dashboard and target/release/govconnect
 
 test: ## Run every check and test (does its own set-up)
 	@scripts/test
+
+chaos: ## Break nodes, servers and links under load with random seeds, until stopped or for CHAOS_MINUTES
+	@scripts/chaos
 
 check: ## Run the quick checks: format, lints, licences, stale files
 	@scripts/check

@@ -1,5 +1,6 @@
 //! Many nodes as one system: several processes on one database and one broker.
 
+mod chaos;
 mod compose;
 mod outages;
 mod split;

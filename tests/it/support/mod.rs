@@ -2,7 +2,7 @@
 //!
 //! - [`database`]: a fresh, migrated database a test
 //! - [`broker`]: a fresh virtual host of the test broker a test
-//! - [`private_server`]: a PostgreSQL of one test's own, to be killed
+//! - [`private_server`], [`private_broker`]: a PostgreSQL and a RabbitMQ of one test's own, to be killed
 //! - [`proxy`], [`front`]: a network that misbehaves, and what stands before several nodes
 //! - [`service`]: a service on a free port, and a client for it
 //! - [`office`], [`checker`]: an office with Meta beside it, and the judge of both
@@ -19,6 +19,7 @@ pub mod node_process;
 pub mod nodes;
 pub mod office;
 pub mod other_services;
+pub mod private_broker;
 pub mod private_server;
 pub mod proxy;
 pub mod service;

@@ -101,14 +101,19 @@ pub struct Nodes {
 impl Nodes {
     /// None of them is running yet.
     pub async fn new(shape: &Shape) -> Self {
-        let between = match shape {
-            Shape::OneProcess => None,
-            _ => Some(Between {
-                fronts: SERVICES.iter().map(|(name, _)| (*name, Front::start())).collect(),
-                broker: TestBroker::create().await,
-                media: tempfile::tempdir().expect("a folder"),
-            }),
-        };
+        match shape {
+            Shape::OneProcess => Self::with(shape, None),
+            _ => Self::on(shape, TestBroker::create().await),
+        }
+    }
+
+    /// Several nodes on a given broker.
+    pub fn on(shape: &Shape, broker: TestBroker) -> Self {
+        let fronts = SERVICES.iter().map(|(name, _)| (*name, Front::start())).collect();
+        Self::with(shape, Some(Between { fronts, broker, media: tempfile::tempdir().expect("a folder") }))
+    }
+
+    fn with(shape: &Shape, between: Option<Between>) -> Self {
         let mut nodes = Nodes { nodes: Vec::new(), between };
         for roles in shape.roles() {
             nodes.add(roles);

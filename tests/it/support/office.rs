@@ -89,6 +89,11 @@ impl Office {
 
     /// Everything but the nodes.
     pub async fn closed_as(shape: Shape, database: TestDatabase, settings: &[(&str, &str)]) -> Self {
+        Self::closed_of(Nodes::new(&shape).await, database, settings).await
+    }
+
+    /// The same with nodes made by the test.
+    pub async fn closed_of(nodes: Nodes, database: TestDatabase, settings: &[(&str, &str)]) -> Self {
         let clock = Clock::system();
         let simulator = simulator::start(simulator::Settings {
             bind: "127.0.0.1:0".into(),
@@ -107,7 +112,6 @@ impl Office {
         })
         .await
         .expect("the simulator starts");
-        let nodes = Nodes::new(&shape).await;
         let of_several = nodes.settings();
         let mut office = Office {
             nodes,
@@ -506,6 +510,11 @@ impl Office {
         .await;
     }
 
+    /// What citizens wrote without this office's help must arrive as well.
+    pub fn expect_to_hear(&self, wamids: impl IntoIterator<Item = String>) {
+        self.said.lock().expect("the lock").extend(wamids);
+    }
+
     async fn not_arrived(&self) -> i64 {
         let said: Vec<String> = self.said.lock().expect("the lock").iter().cloned().collect();
         sqlx::query_scalar(
@@ -548,8 +557,17 @@ impl Sent {
 }
 
 /// Asks again and again, until there is an answer or the deadline has passed.
-pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let until = Instant::now() + PATIENCE;
+pub async fn eventually<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
+    eventually_within(PATIENCE, what, ask).await
+}
+
+/// The same with a patience of its own.
+pub async fn eventually_within<T>(
+    patience: Duration,
+    what: &str,
+    mut ask: impl AsyncFnMut() -> Option<T>,
+) -> T {
+    let until = Instant::now() + patience;
     loop {
         if let Some(answer) = ask().await {
             return answer;
