@@ -115,6 +115,20 @@ pub async fn fill(pool: &PgPool, citizens: u32, progress: impl Fn(u32)) -> anyho
     Ok(())
 }
 
+/// Citizens that were filled in, in order, with the partitions of their conversations.
+pub async fn partitions_of_citizens(pool: &PgPool) -> anyhow::Result<Vec<(u32, PartitionId)>> {
+    let rows: Vec<(i64, i16)> = sqlx::query_as(
+        "SELECT substr(profile.phone, 4)::bigint, conversation.partition
+         FROM gc_channel.conversations AS conversation JOIN gc_channel.user_profiles AS profile USING (person_id)
+         ORDER BY profile.phone",
+    )
+    .fetch_all(pool)
+    .await?;
+    rows.into_iter()
+        .map(|(citizen, partition)| Ok((u32::try_from(citizen)?, PartitionId(u16::try_from(partition)?))))
+        .collect()
+}
+
 /// Ends what the server would otherwise do in the background of the next round.
 pub async fn settle(pool: &PgPool) -> anyhow::Result<()> {
     sqlx::query("CHECKPOINT").execute(pool).await?;

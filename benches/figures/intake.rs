@@ -15,7 +15,7 @@ use govconnect::whatsapp::signature::Verifier;
 
 use crate::database::{self, Server};
 use crate::load::{self, APP_SECRET, Outcome};
-use crate::report::{Goal, Report};
+use crate::report::{Goal, Report, ratios};
 use crate::{Extent, say, service};
 
 /// Connections of the rival's pool.
@@ -56,7 +56,7 @@ impl Contender {
         }
         database::settle(&self.pool).await?;
         let requests = prepare(self.citizens, extent.round).await?;
-        load::post(self.address, requests, self.connections, extent.round).await
+        load::post(&[self.address], requests, self.connections, extent.round).await
     }
 }
 
@@ -152,15 +152,10 @@ fn tell(contenders: &[Contender], extent: &Extent, report: &mut Report) -> anyho
     };
     let against =
         format!("the same statements, one webhook a transaction, {PLAIN_POOL} connections to the database");
-    let ratios = ratios(&grouped.per_s, &plain.per_s);
-    report.add("intake.vs_plain.128", &ratios, "times", Goal::AtLeast(4.0), Some(&against))?;
+    let compared = ratios(&grouped.per_s, &plain.per_s);
+    report.add("intake.vs_plain.128", &compared, "times", Goal::AtLeast(4.0), Some(&against))?;
     report.add("intake.plain_per_s.128", &plain.per_s, "webhooks/s", Goal::None, None)?;
     let against = format!("{} stored conversations against {}", extent.many_citizens, extent.few_citizens);
-    let ratios = self::ratios(&grown.per_s, &grouped.per_s);
-    report.add("intake.growth", &ratios, "times", Goal::AtLeast(0.75), Some(&against))
-}
-
-/// Round by round: what disturbs the machine for a while disturbs both sides of a round.
-fn ratios(ours: &[f64], rival: &[f64]) -> Vec<f64> {
-    ours.iter().zip(rival).map(|(ours, rival)| ours / rival).collect()
+    let compared = ratios(&grown.per_s, &grouped.per_s);
+    report.add("intake.growth", &compared, "times", Goal::AtLeast(0.75), Some(&against))
 }

@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use futures::future::try_join_all;
 use rand::RngExt;
+use secrecy::SecretString;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::interval;
 
 use govconnect::clock::Clock;
 use govconnect::whatsapp::signature::{self, Verifier};
@@ -58,33 +60,56 @@ pub fn text_message(citizen: u32, text: &str, verifier: &Verifier, clock: &Clock
     .into_bytes()
 }
 
-/// Posts `requests` over `connections` until they are used up or `duration` is over.
+/// A greeting: the built-in model answers it at once, without a search in the documents.
+pub fn greeting(citizen: u32) -> Vec<u8> {
+    let verifier = Verifier::new(&SecretString::from(APP_SECRET));
+    text_message(citizen, "Selamat pagi", &verifier, &Clock::system())
+}
+
+/// One after the other of `citizens` greets, one each `every`, at the next of `addresses`. When each was posted.
+pub async fn trickle(
+    addresses: &[SocketAddr],
+    citizens: &[u32],
+    every: Duration,
+) -> anyhow::Result<Vec<Instant>> {
+    let mut pace = interval(every);
+    let mut posted = Vec::new();
+    for (citizen, address) in citizens.iter().zip(addresses.iter().cycle()) {
+        pace.tick().await;
+        let outcome = post(&[*address], vec![greeting(*citizen)], 1, PATIENCE).await?;
+        posted.push(outcome.posted.first().copied().flatten().context("a webhook was not posted")?);
+    }
+    Ok(posted)
+}
+
+/// Posts `requests` over `connections`, spread evenly over `addresses`, until they are used up or `duration` is over.
 ///
 /// # Errors
 /// When anything but 200 is answered: a figure of refused webhooks would mean nothing.
 pub async fn post(
-    address: SocketAddr,
+    addresses: &[SocketAddr],
     requests: Vec<Vec<u8>>,
     connections: usize,
     duration: Duration,
 ) -> anyhow::Result<Outcome> {
+    let addresses = addresses.to_vec();
     tokio::task::spawn_blocking(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let local = tokio::task::LocalSet::new();
-        local.block_on(&runtime, post_all(address, requests, connections, duration))
+        local.block_on(&runtime, post_all(&addresses, requests, connections, duration))
     })
     .await?
 }
 
 async fn post_all(
-    address: SocketAddr,
+    addresses: &[SocketAddr],
     requests: Vec<Vec<u8>>,
     connections: usize,
     duration: Duration,
 ) -> anyhow::Result<Outcome> {
     let mut open = Vec::with_capacity(connections);
-    for _ in 0..connections {
-        let connection = TcpStream::connect(address).await.context("the listener does not accept")?;
+    for address in addresses.iter().cycle().take(connections) {
+        let connection = TcpStream::connect(*address).await.context("the listener does not accept")?;
         connection.set_nodelay(true)?;
         open.push(connection);
     }

@@ -1,15 +1,20 @@
 //! The figures that matter, measured beside a rival in the same run: `target/bench/results.json` and a table.
 //!
-//! Started by `scripts/bench`, which gives `DATABASE_URL`: a PostgreSQL of its own with full durability.
-//! `--quick` only shows that everything starts: its numbers mean nothing. `node`, `actors`, `intake` and `turns` measure a part.
+//! Started by `scripts/bench`, which gives `DATABASE_URL`: a PostgreSQL of its own with full durability; and, for what is
+//! measured of many nodes, `TEST_BROKER_URL` and `TEST_BROKER_MANAGEMENT_URL`: a RabbitMQ of its own. `--quick` only shows that
+//! everything starts: its numbers mean nothing. `node`, `actors`, `intake`, `turns` and `nodes` measure a part.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command whose output is its purpose")]
 
 mod actors;
+mod broker;
 mod database;
 mod intake;
 mod load;
+mod meta;
 mod node;
+mod nodes;
+mod process;
 mod report;
 mod service;
 
@@ -33,6 +38,8 @@ pub struct Extent {
     turns: usize,
     /// Conversations in memory at once.
     actors: usize,
+    /// Nodes of one system at most.
+    nodes: usize,
 }
 
 const FULL: Extent = Extent {
@@ -42,6 +49,7 @@ const FULL: Extent = Extent {
     many_citizens: 1_000_000,
     turns: 4_000,
     actors: 100_000,
+    nodes: 4,
 };
 const QUICK: Extent = Extent {
     rounds: 1,
@@ -50,6 +58,7 @@ const QUICK: Extent = Extent {
     many_citizens: 1_000,
     turns: 50,
     actors: 1_000,
+    nodes: 3,
 };
 
 fn main() -> anyhow::Result<()> {
@@ -82,6 +91,9 @@ async fn run() -> anyhow::Result<()> {
     }
     if wanted("turns") {
         node::turns(&server, &extent, &mut report).await?;
+    }
+    if wanted("nodes") {
+        nodes::measure(&server, &extent, &mut report).await?;
     }
     // A quick or partial run must not stand in for a whole one.
     let whole = !quick && parts.is_empty();

@@ -107,6 +107,11 @@ impl Report {
     }
 }
 
+/// Round by round: what disturbs the machine for a while disturbs both sides of a round.
+pub fn ratios(ours: &[f64], rival: &[f64]) -> Vec<f64> {
+    ours.iter().zip(rival).map(|(ours, rival)| ours / rival).collect()
+}
+
 /// The middle of an odd number of rounds, the mean of the two middle ones of an even number.
 fn median(rounds: &[f64]) -> Option<f64> {
     let mut sorted = rounds.to_vec();
