@@ -76,7 +76,8 @@ struct Relay {
 }
 
 enum Round {
-    Published,
+    /// There may be more; `all`: only what was written after this round had begun.
+    Published { all: bool },
     /// Nothing waits, or another node publishes it.
     NothingToDo,
 }
@@ -97,7 +98,9 @@ impl Relay {
             // Asked before the round: what was written before the stop is published by it.
             let last = *stopping.borrow() || stopping.has_changed().is_err();
             let pause = match self.round(batch).await {
-                Ok(Round::Published) => {
+                // Others may go on writing for ever, and publish that themselves (I10).
+                Ok(Round::Published { all: true }) if last => return,
+                Ok(Round::Published { .. }) => {
                     batch = (batch * 2).min(LARGEST_BATCH);
                     pauses = fresh_pauses();
                     continue;
@@ -158,7 +161,7 @@ impl Relay {
         for event in &events {
             self.metrics.count_event(&event.routing_key);
         }
-        Ok(Round::Published)
+        Ok(Round::Published { all: (events.len() as i64) < batch })
     }
 }
 

@@ -92,6 +92,34 @@ async fn events_leave_in_order_and_wait_behind_one_that_is_refused_until_it_is_t
     assert_eq!(picky.taken.lock().unwrap().last(), last.last());
 }
 
+/// While it takes an event, another node writes one.
+struct Busy {
+    pool: PgPool,
+    taken: Mutex<Vec<Uuid>>,
+}
+
+impl PublishEvents for Busy {
+    fn publish<'a>(&'a self, events: &'a [Event]) -> BoxFuture<'a, Result<(), NotTaken>> {
+        Box::pin(async move {
+            written(&self.pool, 1).await;
+            self.taken.lock().unwrap().extend(events.iter().map(|event| event.message_id));
+            Ok(())
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_stop_publishes_what_there_is_and_leaves_what_others_go_on_writing() {
+    let database = TestDatabase::create().await;
+    let busy = Arc::new(Busy { pool: database.pool.clone(), taken: Mutex::default() });
+    let ids = written(&database.pool, 3).await;
+    let bus: Arc<dyn PublishEvents> = busy.clone();
+    let relays = EventRelays::start(&Metrics::new().unwrap(), &database.pool, &bus, POLL, Outbox::iter());
+    tokio::time::timeout(Duration::from_secs(20), relays.drain()).await.expect("it ends");
+    assert_eq!(busy.taken.lock().unwrap()[..3], ids);
+    assert_eq!(count(&database.pool, WAITING).await, 1, "what was written last");
+}
+
 #[tokio::test]
 async fn a_stop_does_not_wait_for_somebody_who_refuses() {
     let database = TestDatabase::create().await;
