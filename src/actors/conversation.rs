@@ -2,12 +2,15 @@
 //! effects. It owns nothing that is not in the store; whoever kills it loses no message (ARCHITECTURE: "a message arrives").
 //!
 //! Two lanes run beside each other: the *main lane* (look → wait for the pause → think → commit → calls → commit) in this
-//! file and [`thinking`], and the *outbox lane* (claim → send → record) in [`delivery`]. A takeover needs no message:
+//! file and [`thinking`], and the *outbox lane* (claim → send → record) in [`delivery`]. [`reading`] and [`telling`] stand
+//! between stored rows and `dialogue`. A takeover needs no message:
 //! the store refuses the bot's commits and claims from then on, and the wake-up makes the actor drop its AI work.
 
 mod calls;
 mod delivery;
 mod observation;
+mod reading;
+mod telling;
 mod thinking;
 
 pub use calls::person_merged;
@@ -31,7 +34,7 @@ use crate::ids::{ConversationId, MessageId};
 use crate::store::channel::conversation::{self as store, Conversation, InboxMessage, Load, Loaded, Mode};
 use crate::store::channel::loading::Look;
 
-pub use thinking::outbound_row;
+pub use telling::outbound_row;
 
 use delivery::Mail;
 pub use observation::{Delivering, Doing, Observation, Observed};
@@ -411,7 +414,7 @@ impl ConversationActor {
 }
 
 fn pace(message: &InboxMessage) -> Pace {
-    let words = thinking::words(message);
+    let words = reading::words(message);
     let text = words.as_deref();
     match batching::pace_of(&message.kind, text) {
         Pace::Immediate => Pace::Immediate,

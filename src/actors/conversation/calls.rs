@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::thinking::{Replied, outbound, reply_event};
+use super::telling::{Replied, outbound, reply_event};
 use super::{Activity, ConversationActor};
 use crate::actors::clients::{CallFailed, CaseClient};
 use crate::bus::case_calls::{CancelComplaint, CreateComplaint, PersonMerged};

@@ -6,41 +6,35 @@ use std::time::{Duration, Instant};
 
 use actix::{ActorFutureExt, AsyncContext, Context, SpawnHandle, WrapFuture};
 use jiff::SignedDuration;
-use serde_json::json;
 use uuid::Uuid;
 
+use super::reading::{batch_message, context_line, fact};
+use super::telling::{Replied, error_event, outbound, reply_event};
 use super::{Activity, ConversationActor};
 use crate::actors::channel::ChannelContext;
 use crate::actors::clients::CallFailed;
 use crate::actors::ledger::LedgerError;
-use crate::ai::service::BUILTIN_MODEL;
-use crate::bus::case_calls::ReportedComplaint;
 use crate::bus::live_chat::LiveChangeKind;
 use crate::bus::trace::Traceparent;
 use crate::dialogue::batching;
-use crate::dialogue::corrections::{self, Correction, Standing, What};
 use crate::dialogue::reply::{self, Reply};
 use crate::dialogue::state::DialogueState;
-use crate::dialogue::turn::{self, BatchMessage, ComplaintFact, Facts, Lookup};
-use crate::dialogue::understanding::{
-    ContextLine, Intent, Language, Speaker, UnderstandRequest, Understanding,
-};
+use crate::dialogue::turn::{self, BatchMessage, Facts, Lookup};
+use crate::dialogue::understanding::{ContextLine, Language, UnderstandRequest, Understanding};
 use crate::dialogue::{phrases, understanding};
 use crate::ids::{DraftId, MessageId};
 use crate::store::channel::conversation::{
-    self as store, Committed, Conversation, InboxMessage, Load, Mode, NewEvent, NewOutbound, TurnCommit,
+    self as store, Committed, Conversation, InboxMessage, Load, Mode, TurnCommit,
 };
 use crate::store::channel::loading::INBOX_LIMIT;
-use crate::store::channel::takeover::{self, SaidLine};
-use crate::whatsapp::outgoing::{Button, Content};
+use crate::store::channel::takeover;
 
-/// How long after a takeover its transcript still explains what the citizen means.
 /// How long a message waits for services that are away before a person is called.
 const OUTAGE_PATIENCE: SignedDuration = SignedDuration::from_mins(5);
+/// How long after a takeover its transcript still explains what the citizen means.
 const CONTEXT_LASTS: SignedDuration = SignedDuration::from_hours(24);
-/// Lines of the transcript that are handed over, and how much of each.
+/// Lines of the transcript that are handed over.
 const CONTEXT_LINES: i64 = 12;
-const CONTEXT_CHARS: usize = 300;
 
 /// A turn that is being thought about.
 pub(super) struct Thinking {
@@ -263,7 +257,7 @@ impl ConversationActor {
                 processed: batch.iter().map(|message| message.message_id).collect(),
                 outbound: outbound(Some(reply)),
                 calls: Vec::new(),
-                events: vec![error_event(self, thinking, failed)],
+                events: vec![error_event(self, &ids_of(&thinking.batch), failed, thinking.began.elapsed())],
                 hand_over: Some("the bot failed several times".into()),
             };
             return self.write_turn(commit, "handed_over", context);
@@ -343,165 +337,6 @@ async fn said_before(channel: &ChannelContext, conversation: &Conversation) -> V
     }
 }
 
-fn context_line(line: SaidLine) -> ContextLine {
-    let speaker = match line.origin.as_deref() {
-        None => Speaker::Citizen,
-        Some("bot") => Speaker::Bot,
-        Some(_) => Speaker::Office,
-    };
-    ContextLine { speaker, text: line.text.chars().take(CONTEXT_CHARS).collect() }
-}
-
-fn fact(complaint: ReportedComplaint) -> ComplaintFact {
-    ComplaintFact {
-        lap_id: complaint.lap_id.to_string(),
-        kategori: complaint.kategori,
-        status: complaint.status.to_string(),
-    }
-}
-
-/// The parts of a stored message that a turn looks at, as it stands after its writer's corrections.
-fn batch_message(message: &InboxMessage) -> BatchMessage {
-    let text = match standing(message) {
-        // Nothing of it may be acted upon.
-        Standing::Withdrawn => {
-            let message_id = Some(message.message_id);
-            let sent_at = message.sent_at;
-            return BatchMessage { message_id, kind: "revoke".into(), sent_at, ..BatchMessage::default() };
-        }
-        Standing::Reworded(text) => Some(text),
-        Standing::AsWritten => written_words(message).map(str::to_owned),
-    };
-    let at = |path: &str| message.content.pointer(path);
-    let button = at("/interactive/button_reply/id")
-        .or_else(|| at("/interactive/list_reply/id"))
-        .or_else(|| at("/button/payload"));
-    let pin = at("/location/latitude")
-        .and_then(|value| value.as_f64())
-        .zip(at("/location/longitude").and_then(|value| value.as_f64()));
-    BatchMessage {
-        message_id: Some(message.message_id),
-        kind: message.kind.clone(),
-        text,
-        button: button.and_then(|id| id.as_str()).map(str::to_owned),
-        pin,
-        sent_at: message.sent_at,
-    }
-}
-
-/// How a stored message stands after its writer's corrections.
-fn standing(message: &InboxMessage) -> Standing {
-    let corrections: Vec<Correction> = message
-        .corrections
-        .iter()
-        .map(|correction| Correction {
-            at: correction.at,
-            what: match correction.kind.as_str() {
-                "revoke" => What::Revoked,
-                _ => What::Edited(correction.text.clone()),
-            },
-        })
-        .collect();
-    corrections::standing(&corrections)
-}
-
-/// The words of a message for whoever waits for more of them; none when it was taken back.
-pub(super) fn words(message: &InboxMessage) -> Option<String> {
-    match standing(message) {
-        Standing::Withdrawn => None,
-        Standing::Reworded(text) => Some(text),
-        Standing::AsWritten => written_words(message).map(str::to_owned),
-    }
-}
-
-/// The text as its writer wrote it. A bare pin is shown to officers by its coordinates, which are no words.
-fn written_words(message: &InboxMessage) -> Option<&str> {
-    if message.kind != "location" {
-        return message.text.as_deref();
-    }
-    let at = |path: &str| message.content.pointer(path).and_then(|value| value.as_str());
-    at("/location/address").or_else(|| at("/location/name"))
-}
-
-/// A reply as rows of the outbox; longer than one message allows, it becomes several in order.
-pub(super) fn outbound(reply: Option<Reply>) -> Vec<NewOutbound> {
-    let Some(reply) = reply else { return Vec::new() };
-    let content = match reply.buttons.is_empty() {
-        true => Content::Text { text: reply.text },
-        false => Content::Buttons {
-            text: reply.text,
-            buttons: reply
-                .buttons
-                .into_iter()
-                .map(|button| Button { id: button.id, title: button.title })
-                .collect(),
-        },
-    };
-    content.within_limits().into_iter().filter_map(|part| outbound_row(&part)).collect()
-}
-
-/// One part as a row; `None` only if it could not be written as JSON, which strings and lists always can.
-pub fn outbound_row(part: &Content) -> Option<NewOutbound> {
-    Some(NewOutbound {
-        message_id: MessageId::new(),
-        kind: part.kind().to_owned(),
-        text: part.shown_text().to_owned(),
-        content: serde_json::to_value(part).ok()?,
-    })
-}
-
 fn ids_of(batch: &[InboxMessage]) -> Vec<MessageId> {
     batch.iter().map(|message| message.message_id).collect()
-}
-
-/// A reply, as others are told of it.
-pub(super) struct Replied<'a> {
-    /// What it answers.
-    pub messages: &'a [MessageId],
-    pub intent: Option<Intent>,
-    pub text: &'a str,
-    pub handed_over: bool,
-    /// How long it was thought about.
-    pub took: Duration,
-}
-
-/// Nothing that the built-in understanding says is paid for by the token.
-const BUILTIN_TOKENS: u32 = 0;
-
-/// The bot replied.
-pub(super) fn reply_event(actor: &ConversationActor, replied: &Replied<'_>) -> NewEvent {
-    NewEvent {
-        routing_key: "govconnect.ai.reply".into(),
-        body: json!({
-            "conversation_id": actor.identity.conversation,
-            "message_ids": replied.messages,
-            "intent": replied.intent,
-            "reply_text": replied.text,
-            "hand_over": replied.handed_over,
-            "model": BUILTIN_MODEL,
-            "tokens": BUILTIN_TOKENS,
-            "ms": millis(replied.took),
-        }),
-    }
-}
-
-/// The bot gave up on these messages and called a person.
-fn error_event(actor: &ConversationActor, thinking: &Thinking, failed: &CallFailed) -> NewEvent {
-    NewEvent {
-        routing_key: "govconnect.ai.error".into(),
-        body: json!({
-            "conversation_id": actor.identity.conversation,
-            "message_ids": ids_of(&thinking.batch),
-            "intent": None::<Intent>,
-            "error": failed.to_string(),
-            "hand_over": true,
-            "model": BUILTIN_MODEL,
-            "tokens": BUILTIN_TOKENS,
-            "ms": millis(thinking.began.elapsed()),
-        }),
-    }
-}
-
-fn millis(took: Duration) -> u64 {
-    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,15 +1,14 @@
 //! Changes for live chat, out and in: transient messages over a fanout exchange, one queue a node that shows them.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
 use lapin::options::{BasicConsumeOptions, BasicPublishOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
-use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use super::gathering::Gathering;
 use super::links::Links;
 use super::message;
 use crate::bus::duty::{Broken, Stop};
@@ -25,31 +24,12 @@ const MOST_IN_ONE: usize = 1_000;
 /// What comes within so long goes together: people do not see the difference, the broker does.
 const GATHERED: Duration = Duration::from_millis(25);
 
-/// Changes that wait to be announced, each once.
-#[derive(Default)]
-pub struct Announcements {
-    waiting: Mutex<BTreeSet<LiveChange>>,
-    some: Notify,
-}
+/// Changes that wait to be announced.
+pub type Announcements = Gathering<LiveChange>;
 
-impl Announcements {
-    pub fn add(&self, changes: &[LiveChange], metrics: &Metrics) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        for change in changes {
-            if waiting.len() >= MOST_WAITING {
-                metrics.bus_announcements.with_label_values(&["dropped"]).inc();
-                continue;
-            }
-            waiting.insert(*change);
-        }
-        drop(waiting);
-        self.some.notify_one();
-    }
-
-    fn take(&self) -> Vec<LiveChange> {
-        let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-        waiting.into_iter().collect()
-    }
+/// Nothing waits yet.
+pub fn announcements() -> Announcements {
+    Gathering::new(MOST_WAITING)
 }
 
 /// The duty of announcing. What is on its way when it breaks is lost.
@@ -57,16 +37,12 @@ pub async fn announce(
     links: &Links,
     metrics: &Metrics,
     announcements: &Announcements,
-    mut stop: Stop,
+    stop: Stop,
 ) -> Result<(), Broken> {
     let channel = links.publishing_channel().await?;
-    let mut stopping = false;
-    while !stopping {
-        tokio::select! {
-            () = announcements.some.notified() => {}
-            () = stop.asked() => stopping = true,
-        }
-        for changes in announcements.take().chunks(MOST_IN_ONE) {
+    let mut batches = announcements.batches(GATHERED, stop);
+    while let Some(batch) = batches.next().await {
+        for changes in batch.chunks(MOST_IN_ONE) {
             let count = |outcome| {
                 metrics.bus_announcements.with_label_values(&[outcome]).inc_by(changes.len() as u64)
             };
@@ -97,7 +73,6 @@ pub async fn announce(
                 }
             }
         }
-        tokio::time::sleep(GATHERED).await;
     }
     Ok(())
 }

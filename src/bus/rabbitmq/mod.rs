@@ -3,7 +3,7 @@
 //!
 //! - [`links`]: the two connections
 //! - [`message`]: what is in a message
-//! - [`publishing`]: events and hints out
+//! - [`publishing`]: events and hints out · [`gathering`]: what waits for it
 //! - [`calling`]: calls out, answers in
 //! - [`working`]: calls in, answers out
 //! - [`consuming`]: events and hints in
@@ -14,6 +14,7 @@ mod announcing;
 mod calling;
 mod consuming;
 pub mod dead_letters;
+mod gathering;
 mod links;
 mod message;
 mod publishing;
@@ -66,8 +67,8 @@ impl RabbitBus {
             links: Links::new(url, receivers.subscribers.clone(), receivers.subscriptions.clone())?,
             metrics: metrics.clone(),
             events: EventPublisher::default(),
-            hints: Hints::default(),
-            announcements: Announcements::default(),
+            hints: publishing::hints(),
+            announcements: announcing::announcements(),
             calls: Calls::new(),
             owned: watch::Sender::default(),
         };
@@ -88,7 +89,8 @@ impl Bus for RabbitBus {
     }
 
     fn wake(&self, conversations: &[ConversationId]) {
-        self.inner.hints.add(conversations, &self.inner.metrics);
+        let dropped = self.inner.hints.add(conversations);
+        self.inner.metrics.bus_hints.with_label_values(&["dropped"]).inc_by(dropped);
     }
 
     fn own(&self, partitions: BTreeSet<PartitionId>) {
@@ -100,7 +102,8 @@ impl Bus for RabbitBus {
     }
 
     fn announce(&self, changes: &[LiveChange]) {
-        self.inner.announcements.add(changes, &self.inner.metrics);
+        let dropped = self.inner.announcements.add(changes);
+        self.inner.metrics.bus_announcements.with_label_values(&["dropped"]).inc_by(dropped);
     }
 
     fn duties(&self) -> Vec<Duty> {

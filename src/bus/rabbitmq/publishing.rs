@@ -1,14 +1,14 @@
 //! Events and hints to the broker, confirmed a window at a time.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex as ShortMutex, PoisonError};
 use std::time::Duration;
 
 use lapin::options::BasicPublishOptions;
 use lapin::{Channel, Confirmation};
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 
+use super::gathering::Gathering;
 use super::links::Links;
 use super::message;
 use crate::bus::duty::{Broken, Stop};
@@ -129,48 +129,20 @@ fn windows(events: &[Event]) -> impl Iterator<Item = &[Event]> {
     })
 }
 
-/// Hints that wait to be sent, each once: whatever comes while some are on their way, or shortly after, goes together.
-#[derive(Default)]
-pub struct Hints {
-    waiting: ShortMutex<BTreeSet<ConversationId>>,
-    some: Notify,
-}
+/// Conversations that wait to be told of.
+pub type Hints = Gathering<ConversationId>;
 
-impl Hints {
-    pub fn add(&self, conversations: &[ConversationId], metrics: &Metrics) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        for conversation in conversations {
-            if waiting.len() >= MOST_HINTED {
-                metrics.bus_hints.with_label_values(&["dropped"]).inc();
-                continue;
-            }
-            waiting.insert(*conversation);
-        }
-        drop(waiting);
-        self.some.notify_one();
-    }
-
-    fn take(&self) -> Vec<ConversationId> {
-        let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-        waiting.into_iter().collect()
-    }
+/// Nobody waits yet.
+pub fn hints() -> Hints {
+    Gathering::new(MOST_HINTED)
 }
 
 /// The duty of sending hints. What is on its way when it breaks is lost.
-pub async fn send_hints(
-    links: &Links,
-    metrics: &Metrics,
-    hints: &Hints,
-    mut stop: Stop,
-) -> Result<(), Broken> {
+pub async fn send_hints(links: &Links, metrics: &Metrics, hints: &Hints, stop: Stop) -> Result<(), Broken> {
     let channel = links.publishing_channel().await?;
-    let mut stopping = false;
-    while !stopping {
-        tokio::select! {
-            () = hints.some.notified() => {}
-            () = stop.asked() => stopping = true,
-        }
-        for conversations in hints.take().chunks(MOST_IN_ONE) {
+    let mut batches = hints.batches(GATHERED, stop);
+    while let Some(batch) = batches.next().await {
+        for conversations in batch.chunks(MOST_IN_ONE) {
             let sent = timeout(PATIENCE, send_hint(&channel, conversations)).await;
             let count = |outcome| metrics.bus_hints.with_label_values(&[outcome]).inc();
             match sent.unwrap_or(Err(Broken::Late)) {
@@ -184,9 +156,6 @@ pub async fn send_hints(
                     return Err(broken);
                 }
             }
-        }
-        if !stopping {
-            tokio::time::sleep(GATHERED).await;
         }
     }
     Ok(())

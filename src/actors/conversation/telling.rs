@@ -1,0 +1,98 @@
+//! What a turn tells: the citizen by rows of the outbox, the other services by events.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::ConversationActor;
+use crate::actors::clients::CallFailed;
+use crate::ai::service::BUILTIN_MODEL;
+use crate::dialogue::reply::Reply;
+use crate::dialogue::understanding::Intent;
+use crate::ids::MessageId;
+use crate::store::channel::conversation::{NewEvent, NewOutbound};
+use crate::whatsapp::outgoing::{Button, Content};
+
+/// A reply as rows of the outbox; longer than one message allows, it becomes several in order.
+pub(super) fn outbound(reply: Option<Reply>) -> Vec<NewOutbound> {
+    let Some(reply) = reply else { return Vec::new() };
+    let content = match reply.buttons.is_empty() {
+        true => Content::Text { text: reply.text },
+        false => Content::Buttons {
+            text: reply.text,
+            buttons: reply
+                .buttons
+                .into_iter()
+                .map(|button| Button { id: button.id, title: button.title })
+                .collect(),
+        },
+    };
+    content.within_limits().into_iter().filter_map(|part| outbound_row(&part)).collect()
+}
+
+/// One part as a row; `None` only if it could not be written as JSON, which strings and lists always can.
+pub fn outbound_row(part: &Content) -> Option<NewOutbound> {
+    Some(NewOutbound {
+        message_id: MessageId::new(),
+        kind: part.kind().to_owned(),
+        text: part.shown_text().to_owned(),
+        content: serde_json::to_value(part).ok()?,
+    })
+}
+
+/// A reply, as others are told of it.
+pub(super) struct Replied<'a> {
+    /// What it answers.
+    pub messages: &'a [MessageId],
+    pub intent: Option<Intent>,
+    pub text: &'a str,
+    pub handed_over: bool,
+    /// How long it was thought about.
+    pub took: Duration,
+}
+
+/// Nothing that the built-in understanding says is paid for by the token.
+const BUILTIN_TOKENS: u32 = 0;
+
+/// The bot replied.
+pub(super) fn reply_event(actor: &ConversationActor, replied: &Replied<'_>) -> NewEvent {
+    NewEvent {
+        routing_key: "govconnect.ai.reply".into(),
+        body: json!({
+            "conversation_id": actor.identity.conversation,
+            "message_ids": replied.messages,
+            "intent": replied.intent,
+            "reply_text": replied.text,
+            "hand_over": replied.handed_over,
+            "model": BUILTIN_MODEL,
+            "tokens": BUILTIN_TOKENS,
+            "ms": millis(replied.took),
+        }),
+    }
+}
+
+/// The bot gave up on these messages and called a person.
+pub(super) fn error_event(
+    actor: &ConversationActor,
+    messages: &[MessageId],
+    failed: &CallFailed,
+    took: Duration,
+) -> NewEvent {
+    NewEvent {
+        routing_key: "govconnect.ai.error".into(),
+        body: json!({
+            "conversation_id": actor.identity.conversation,
+            "message_ids": messages,
+            "intent": None::<Intent>,
+            "error": failed.to_string(),
+            "hand_over": true,
+            "model": BUILTIN_MODEL,
+            "tokens": BUILTIN_TOKENS,
+            "ms": millis(took),
+        }),
+    }
+}
+
+fn millis(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+}
