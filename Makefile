@@ -1,6 +1,6 @@
 # Each target is a small script in scripts/; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run build test chaos check sqlx openapi bench clean
+.PHONY: help run build test chaos check sqlx openapi bench eval clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,9 @@ openapi: ## Renew docs/openapi and the dashboard's client after a change of a ha
 
 bench: ## Measure, into target/bench/results.json
 	@scripts/bench
+
+eval: ## Judge understanding and answers, into target/eval/results.json
+	@scripts/eval
 
 clean: ## Remove what was built and downloaded, keep the data
 	@scripts/clean

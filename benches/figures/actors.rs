@@ -17,8 +17,9 @@ use govconnect::store::channel::loading::Look;
 use serde_json::json;
 use tokio::time::sleep;
 
-use crate::database::{PHONE_NUMBER_ID, Server};
+use crate::database::PHONE_NUMBER_ID;
 use crate::report::{Goal, Report};
+use crate::server::Server;
 use crate::{Extent, say, service};
 
 /// Wake-ups handed over between two looks at how many were handled; below what a partition's mailbox holds.

@@ -1,59 +1,13 @@
-//! Databases of the measurement's own on the server that `DATABASE_URL` names, and citizens to fill them with.
+//! Citizens to fill databases with.
 
-use anyhow::Context as _;
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
+use sqlx::PgPool;
 
 use govconnect::ids::{ConversationId, PartitionId};
-use govconnect::store;
 
 /// The office's number in every made-up message.
 pub const PHONE_NUMBER_ID: &str = "100000000000001";
 /// Citizens inserted by one statement.
 const CHUNK: u32 = 50_000;
-
-/// A server to measure on.
-pub struct Server {
-    url: String,
-    options: PgConnectOptions,
-}
-
-impl Server {
-    /// The server of `DATABASE_URL`.
-    pub fn from_environment() -> anyhow::Result<Self> {
-        let url = std::env::var("DATABASE_URL")
-            .context("DATABASE_URL is not set; scripts/bench starts a server and sets it")?;
-        let options = url.parse().map_err(|_| anyhow::anyhow!("DATABASE_URL is not a postgres:// URL"))?;
-        Ok(Server { url, options })
-    }
-
-    /// A fresh, migrated database.
-    pub async fn create(&self, name: &str) -> anyhow::Result<()> {
-        let mut connection = PgConnection::connect_with(&self.options).await?;
-        for statement in
-            [format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"), format!("CREATE DATABASE {name}")]
-        {
-            sqlx::query(AssertSqlSafe(statement)).execute(&mut connection).await?;
-        }
-        connection.close().await?;
-        let pool = self.pool(name, 1).await?;
-        store::migrate(&pool).await?;
-        pool.close().await;
-        Ok(())
-    }
-
-    /// A pool as a node opens it.
-    pub async fn pool(&self, name: &str, connections: u32) -> anyhow::Result<PgPool> {
-        Ok(store::connect(self.options.clone().database(name), connections).await?)
-    }
-
-    /// The URL of one of the databases, for a node in a process of its own.
-    pub fn url(&self, name: &str) -> anyhow::Result<String> {
-        let mut url = reqwest::Url::parse(&self.url).context("DATABASE_URL")?;
-        url.set_path(&format!("/{name}"));
-        Ok(url.into())
-    }
-}
 
 /// The phone number of a made-up citizen.
 pub fn phone_of(citizen: u32) -> String {

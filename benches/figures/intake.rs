@@ -13,9 +13,11 @@ use govconnect::clock::Clock;
 use govconnect::config::Config;
 use govconnect::whatsapp::signature::Verifier;
 
-use crate::database::{self, Server};
+use crate::database;
 use crate::load::{self, APP_SECRET, Outcome};
-use crate::report::{Goal, Report, ratios};
+use crate::ratios::ratios;
+use crate::report::{Goal, Report};
+use crate::server::Server;
 use crate::{Extent, say, service};
 
 /// Connections of the rival's pool.

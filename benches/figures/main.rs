@@ -15,7 +15,11 @@ mod meta;
 mod node;
 mod nodes;
 mod process;
+mod ratios;
+#[path = "../shared/report.rs"]
 mod report;
+#[path = "../shared/server.rs"]
+mod server;
 mod service;
 
 use std::path::Path;
@@ -25,8 +29,8 @@ use std::time::Duration;
 use govconnect::config::{self, Overrides};
 use govconnect::telemetry;
 
-use database::Server;
 use report::Report;
+use server::Server;
 
 /// How much is measured.
 pub struct Extent {

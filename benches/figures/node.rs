@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use crate::database::{self, Server};
+use crate::database;
 use crate::load;
 use crate::meta::Graph;
 use crate::process::{AT_ONCE, Node, PATIENCE};
 use crate::report::{Goal, Report};
+use crate::server::Server;
 use crate::{Extent, say};
 
 /// After this time without work a node counts as idle.
@@ -24,7 +25,7 @@ pub async fn idle(server: &Server, extent: &Extent, report: &mut Report) -> anyh
     let mut rounds = Vec::new();
     for round in 1..=extent.rounds {
         server.create("bench_node").await?;
-        let node = Node::start(server, "bench_node", graph, &[]).await?;
+        let node = Node::start("bench_node", graph, &[]).await?;
         sleep(AT_REST.min(extent.round * 2)).await;
         let mib = node.resident_mib()?;
         say(&format!("node: round {round}/{}, idle with {mib:.1} MiB", extent.rounds));
@@ -42,7 +43,7 @@ pub async fn turns(server: &Server, extent: &Extent, report: &mut Report) -> any
     let pool = server.pool("bench_node", 1).await?;
     let citizens = extent.turns * (extent.rounds + 1) * 2;
     database::fill(&pool, u32::try_from(citizens)?, |_| {}).await?;
-    let node = Node::start(server, "bench_node", address, &AT_ONCE).await?;
+    let node = Node::start("bench_node", address, &AT_ONCE).await?;
     let (mut per_s, mut p99_ms) = (Vec::new(), Vec::new());
     let mut citizens = 1..;
     for round in 0..=extent.rounds {

@@ -23,10 +23,11 @@ use govconnect::ids::{NodeId, PartitionId};
 use govconnect::store::channel::{leases, nodes};
 
 use crate::broker::VirtualHost;
-use crate::database::{self, Server};
+use crate::database;
 use crate::meta::Graph;
 use crate::process::{Node, PATIENCE};
 use crate::report::Report;
+use crate::server::Server;
 use crate::{Extent, say};
 
 const DATABASE: &str = "bench_nodes";
@@ -55,8 +56,7 @@ pub async fn measure(server: &Server, extent: &Extent, report: &mut Report) -> a
 }
 
 /// What is around the nodes.
-struct Site<'a> {
-    server: &'a Server,
+struct Site {
     pool: PgPool,
     graph: Graph,
     graph_address: SocketAddr,
@@ -64,8 +64,8 @@ struct Site<'a> {
     citizens: Vec<(u32, PartitionId)>,
 }
 
-impl<'a> Site<'a> {
-    async fn open(server: &'a Server, extent: &Extent) -> anyhow::Result<Self> {
+impl Site {
+    async fn open(server: &Server, extent: &Extent) -> anyhow::Result<Self> {
         server.create(DATABASE).await?;
         let pool = server.pool(DATABASE, 2).await?;
         let count = u32::try_from(extent.turns * extent.rounds * CITIZENS)?.max(2_000);
@@ -73,7 +73,7 @@ impl<'a> Site<'a> {
         let citizens = database::partitions_of_citizens(&pool).await?;
         let graph = Graph::default();
         let graph_address = graph.start()?;
-        Ok(Site { server, pool, graph, graph_address, citizens })
+        Ok(Site { pool, graph, graph_address, citizens })
     }
 
     /// Citizens who have not written yet, of `partitions`.
@@ -168,10 +168,10 @@ impl Cluster {
     }
 
     /// One more node; returns when it is ready and all have their shares.
-    async fn join(&mut self, site: &Site<'_>) -> anyhow::Result<Spread> {
+    async fn join(&mut self, site: &Site) -> anyhow::Result<Spread> {
         let settings: Vec<(&str, &str)> =
             self.settings.iter().map(|(key, value)| (*key, value.as_str())).collect();
-        let starting = Node::start(site.server, DATABASE, site.graph_address, &settings);
+        let starting = Node::start(DATABASE, site.graph_address, &settings);
         let (node, spread) = try_join(starting, site.spread(self.members.len() + 1)).await?;
         let ids = site.view().await?.owners();
         let is_new = |id: &NodeId| self.members.iter().all(|member| member.id != *id);

@@ -12,7 +12,6 @@ use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::database::Server;
 use crate::load::APP_SECRET;
 
 /// Built by cargo together with this measurement.
@@ -29,6 +28,14 @@ pub const AT_ONCE: [(&str, &str); 3] = [
     ("GOVCONNECT_WHATSAPP__SEND_PER_S", "100000"),
 ];
 
+/// The URL of one of the databases on the server that is measured on.
+fn url_of(database: &str) -> anyhow::Result<String> {
+    let url = std::env::var("DATABASE_URL").context("DATABASE_URL")?;
+    let mut url = reqwest::Url::parse(&url).context("DATABASE_URL")?;
+    url.set_path(&format!("/{database}"));
+    Ok(url.into())
+}
+
 /// A node in a process of its own.
 pub struct Node {
     process: Child,
@@ -38,18 +45,13 @@ pub struct Node {
 
 impl Node {
     /// Returns when it is ready. `graph` plays Meta.
-    pub async fn start(
-        server: &Server,
-        database: &str,
-        graph: SocketAddr,
-        settings: &[(&str, &str)],
-    ) -> anyhow::Result<Self> {
+    pub async fn start(database: &str, graph: SocketAddr, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
         let data = tempfile::tempdir()?;
         let mut command = Command::new(PROGRAM);
         command
             .args(["serve", "--data-dir"])
             .arg(data.path())
-            .env("GOVCONNECT_DATABASE__URL", server.url(database)?)
+            .env("GOVCONNECT_DATABASE__URL", url_of(database)?)
             .env("GOVCONNECT_WHATSAPP__APP_SECRET", APP_SECRET)
             .env("GOVCONNECT_WHATSAPP__GRAPH_URL", format!("http://{graph}"))
             .env("GOVCONNECT_LOG__LEVEL", "warn")

@@ -53,6 +53,7 @@ mod tests {
             slots: Slots { rt_rw: Some("03/05".into()), ..Slots::default() },
             language: Language::En,
             urgency: Urgency::Emergency,
+            off_topic: true,
             passages: vec![Passage { source_title: "Jam".into(), text: "08.00".into(), score: 0.1 + 0.2 }],
         };
         for answer in [Ok(understanding), Ok(Understanding::default()), Err(AiCallError::Unavailable)] {

@@ -112,6 +112,9 @@ pub struct Understanding {
     pub language: Language,
     #[serde(default)]
     pub urgency: Urgency,
+    /// Nothing that an office does is the only matter.
+    #[serde(default)]
+    pub off_topic: bool,
     /// The best passages for a question, best first; empty when nothing fits.
     #[serde(default)]
     pub passages: Vec<Passage>,

@@ -27,6 +27,7 @@ mod cluster;
 mod conversation_list;
 mod dashboard;
 mod embedded;
+mod eval_data;
 mod events;
 mod health_command;
 mod live_chat;

@@ -43,7 +43,7 @@ struct Rounds {
 }
 
 /// Measures joins, a stop and a kill, in each round with fresh nodes.
-pub async fn measure(site: &mut Site<'_>, extent: &Extent, report: &mut Report) -> anyhow::Result<()> {
+pub async fn measure(site: &mut Site, extent: &Extent, report: &mut Report) -> anyhow::Result<()> {
     let mut rounds = Rounds::default();
     for round in 1..=extent.rounds {
         let mut cluster = Cluster::over_a_broker(&PAUSES).await?;
@@ -97,7 +97,7 @@ struct Drained {
 }
 
 /// SIGTERM to a node while citizens of its partitions write to the others. Each must get one answer.
-async fn stop_one(site: &mut Site<'_>, cluster: &mut Cluster) -> anyhow::Result<Drained> {
+async fn stop_one(site: &mut Site, cluster: &mut Cluster) -> anyhow::Result<Drained> {
     let leaving = cluster.members.swap_remove(0);
     let theirs = site.owned_by(leaving.id).await?;
     let citizens = site.take(BEFORE + AFTER, &theirs)?;
@@ -139,7 +139,7 @@ struct Killed {
 }
 
 /// SIGKILL to a node that has much to answer. Each must get one answer.
-async fn kill_one(site: &mut Site<'_>, cluster: &mut Cluster) -> anyhow::Result<Killed> {
+async fn kill_one(site: &mut Site, cluster: &mut Cluster) -> anyhow::Result<Killed> {
     let victim = cluster.members.swap_remove(0);
     let theirs = site.owned_by(victim.id).await?;
     let citizens = site.take(PENDING, &theirs)?;

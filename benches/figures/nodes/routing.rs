@@ -6,7 +6,8 @@ use tokio::time::sleep;
 
 use super::{Cluster, Site};
 use crate::process::{AT_ONCE, PATIENCE};
-use crate::report::{Goal, Report, ratios};
+use crate::ratios::ratios;
+use crate::report::{Goal, Report};
 use crate::{Extent, load, say};
 
 /// Nobody is answered while it is measured, and nobody is found by a sweeper: what is left is the webhook, the way to the actor,
@@ -24,7 +25,7 @@ const CONNECTIONS: usize = 16;
 const AT_REST: (Duration, f64) = (Duration::from_millis(200), 0.03);
 
 /// Measures the way alone, and with the turn at its end.
-pub async fn measure(site: &mut Site<'_>, extent: &Extent, report: &mut Report) -> anyhow::Result<()> {
+pub async fn measure(site: &mut Site, extent: &Extent, report: &mut Report) -> anyhow::Result<()> {
     let against = "a webhook taken by the node that has its conversation's actor";
     let answered = compare(site, extent, &AT_ONCE, "with its turn").await?;
     // Last, because it leaves everybody unanswered.
@@ -34,7 +35,7 @@ pub async fn measure(site: &mut Site<'_>, extent: &Extent, report: &mut Report) 
 }
 
 async fn compare(
-    site: &mut Site<'_>,
+    site: &mut Site,
     extent: &Extent,
     settings: &[(&'static str, &str)],
     what: &str,
@@ -61,12 +62,7 @@ async fn compare(
 }
 
 /// What both nodes use, for each webhook that the first takes for conversations of the one with number `owner`.
-async fn cpu_ms(
-    site: &mut Site<'_>,
-    extent: &Extent,
-    cluster: &Cluster,
-    owner: usize,
-) -> anyhow::Result<f64> {
+async fn cpu_ms(site: &mut Site, extent: &Extent, cluster: &Cluster, owner: usize) -> anyhow::Result<f64> {
     let [takes, _] = &cluster.members[..] else { anyhow::bail!("not two nodes") };
     let theirs = site.owned_by(cluster.members[owner].id).await?;
     let citizens = site.take(extent.turns / 2, &theirs)?;

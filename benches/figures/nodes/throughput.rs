@@ -5,11 +5,12 @@ use govconnect::ids::PartitionId;
 use super::{Cluster, Site};
 use crate::node::flood;
 use crate::process::AT_ONCE;
-use crate::report::{Goal, Report, ratios};
+use crate::ratios::ratios;
+use crate::report::{Goal, Report};
 use crate::{Extent, database, say};
 
 /// Measures answered messages, and hints.
-pub async fn measure(site: &mut Site<'_>, extent: &Extent, report: &mut Report) -> anyhow::Result<()> {
+pub async fn measure(site: &mut Site, extent: &Extent, report: &mut Report) -> anyhow::Result<()> {
     let (mut alone, mut one, mut three, mut hints) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for round in 1..=extent.rounds {
         alone.push(answered(site, extent, Cluster::without_a_broker(&AT_ONCE), 1).await?.per_s);
@@ -45,7 +46,7 @@ struct Answered {
 
 /// Everybody writes at once, to all nodes alike.
 async fn answered(
-    site: &mut Site<'_>,
+    site: &mut Site,
     extent: &Extent,
     mut cluster: Cluster,
     nodes: usize,

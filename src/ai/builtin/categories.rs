@@ -73,10 +73,9 @@ const FAULT_PHRASES: &[&str] = &[
     "sound horeg", "knalpot brong", "balap liar", "parkir liar", "geng motor", "anjing liar", "orang gila", "buntu", "mau roboh", "mau tumbang", "air kecil",
 ];
 
-/// The category that the words speak of, with how clearly; the first named wins a tie.
-pub fn classify(sentences: &[Sentence]) -> Option<(&'static str, f32)> {
-    let mut best: Option<(&'static str, f32, usize)> = None;
-    for (code, cues) in CATEGORIES {
+/// How clearly the words speak of each category, and where first; in the order of the list.
+fn cues(sentences: &[Sentence]) -> impl Iterator<Item = (&'static str, f32, usize)> {
+    CATEGORIES.iter().map(move |(code, cues)| {
         let mut score = 0.0;
         let mut first = usize::MAX;
         for (order, sentence) in sentences.iter().enumerate() {
@@ -87,6 +86,19 @@ pub fn classify(sentences: &[Sentence]) -> Option<(&'static str, f32)> {
                 }
             }
         }
+        (*code, score, first)
+    })
+}
+
+/// How clearly the words speak of each category, in a fixed order.
+pub fn scores(sentences: &[Sentence]) -> impl Iterator<Item = f32> {
+    cues(sentences).map(|(_, score, _)| score)
+}
+
+/// The category that the words speak of, with how clearly; the first named wins a tie.
+pub fn classify(sentences: &[Sentence]) -> Option<(&'static str, f32)> {
+    let mut best: Option<(&'static str, f32, usize)> = None;
+    for (code, score, first) in cues(sentences) {
         let better =
             best.is_none_or(|(_, most, earliest)| score > most || (score == most && first < earliest));
         if score >= LEAST && better {

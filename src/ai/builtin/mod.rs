@@ -1,14 +1,18 @@
-//! Understanding without a network: rules over normalised words. Pure and deterministic, well under 5 ms a call.
+//! Understanding without a network: rules over normalised words, and small linear models that weigh what the rules
+//! found beside the words themselves. Pure and deterministic, well under 5 ms a call.
 //!
 //! - [`normalise`]: slang, typos and sentences · `lexicon`, `lexicon_intents`: the words
 //! - [`intents`]: what is wanted · [`categories`]: what it is about · [`urgency`]: how soon
+//! - [`learned`]: the models, made by `examples/train_builtin.rs` from `data/builtin/` · [`weighing`]: both together
 //! - [`places`], [`slots`]: where, what and which, in the citizen's own words · [`patterns`]: the expressions
 //!
 //! Knows nothing of documents: passages are [`super::retrieval`]'s. Never invents a slot that was not said.
 
 pub mod categories;
 pub mod intents;
+pub mod learned;
 mod lexicon;
+mod lexicon_danger;
 mod lexicon_intents;
 pub mod normalise;
 pub mod patterns;
@@ -17,9 +21,12 @@ pub mod slots;
 #[cfg(test)]
 mod tests;
 pub mod urgency;
+pub mod weighing;
 
 use self::intents::{Context, Scored};
+use self::learned::Model;
 use self::normalise::Sentence;
+use self::weighing::Told;
 use crate::dialogue::understanding::{
     AskedSlot, Intent, Language, Slots, UnderstandRequest, Understanding, Urgency,
 };
@@ -41,29 +48,55 @@ pub fn understand(request: &UnderstandRequest) -> Understanding {
 
 /// [`understand`] with the scores, for the trace.
 pub fn read(request: &UnderstandRequest) -> Reading {
-    let texts = readable(&request.texts);
-    let text = texts.join("\n");
-    let sentences = normalise::sentences(&text);
-    let location = slots::place(&text);
+    read_with(Model::shipped(), request)
+}
+
+/// What a text says before anything is weighed.
+struct Heard {
+    sentences: Vec<Sentence>,
+    /// The sentences without the places.
+    matter: Vec<Sentence>,
+    location: slots::Where,
+    lap_id: Option<String>,
+    context: Context,
+}
+
+fn hear(text: &str) -> Heard {
+    let sentences = normalise::sentences(text);
+    let location = slots::place(text);
     let matter = categories::outside(&sentences, &location.spans);
-    let lap_id = slots::lap_id(&text);
+    let lap_id = slots::lap_id(text);
     let context = Context {
         has_place: location.alamat.is_some(),
         has_lap_id: lap_id.is_some(),
         has_correction: location.corrects,
         only_thanking_signs: sentences.is_empty() && text.chars().any(is_thanking_sign),
     };
-    let mut scores = intents::score(&sentences, &matter, context);
-    let urgency = urgency::of(&sentences);
-    if urgency == Urgency::Emergency && !has(&scores, Intent::CreateComplaint) {
+    Heard { sentences, matter, location, lap_id, context }
+}
+
+/// What `weigh` makes of a text; for those that make a model.
+pub fn told_of<T>(text: &str, weigh: impl FnOnce(Told<'_>) -> T) -> T {
+    let Heard { sentences, matter, context, .. } = hear(text);
+    weigh(Told { sentences: &sentences, matter: &matter, context })
+}
+
+/// [`read`] with another model, for those that make one.
+pub fn read_with(model: &Model, request: &UnderstandRequest) -> Reading {
+    let texts = readable(&request.texts);
+    let text = texts.join("\n");
+    let Heard { sentences, matter, location, lap_id, context } = hear(&text);
+    let told = Told { sentences: &sentences, matter: &matter, context };
+    let mut scores = weighing::intents(model, told);
+    let urgency = urgency::of(model, &text, &sentences);
+    if urgency == Urgency::Emergency && scores.iter().all(|scored| weighing::is_courtesy(scored.intent)) {
         // Somebody in danger does not write "saya mau lapor".
         scores.insert(0, Scored { intent: Intent::CreateComplaint, score: 5.0 });
     }
     let mut found = Slots { rt_rw: location.rt_rw, lap_id, ..Slots::default() };
     take_answer(request.asked_for, &text, &sentences, &matter, &location.alamat, &mut scores, &mut found);
     let names_a_thing = matter.iter().map(|sentence| sentence.words.len()).sum::<usize>() <= 2;
-    let only_courtesy =
-        scores.iter().all(|scored| matches!(scored.intent, Intent::Greeting | Intent::Thanks));
+    let only_courtesy = scores.iter().all(|scored| weighing::is_courtesy(scored.intent));
     if only_courtesy
         && !context.only_thanking_signs
         && (location.alamat.is_some() || (names_a_thing && categories::answered(&matter).is_some()))
@@ -73,7 +106,7 @@ pub fn read(request: &UnderstandRequest) -> Reading {
     }
     if has(&scores, Intent::CreateComplaint) || has(&scores, Intent::UpdateComplaint) {
         found.alamat = found.alamat.or(location.alamat);
-        found.kategori = found.kategori.or_else(|| kategori(&sentences, &matter));
+        found.kategori = found.kategori.or_else(|| weighing::kategori(model, &sentences, &matter));
         if found.deskripsi.is_none() && tells_what(&matter, &scores, location.corrects) {
             found.deskripsi = slots::description(&texts);
         }
@@ -88,7 +121,12 @@ pub fn read(request: &UnderstandRequest) -> Reading {
     if scores.is_empty() {
         scores.push(Scored { intent: Intent::Unknown, score: 0.0 });
     }
+    let off_topic = has(&scores, Intent::OffTopic)
+        && scores
+            .iter()
+            .all(|scored| scored.intent == Intent::OffTopic || weighing::is_courtesy(scored.intent));
     let understanding = Understanding {
+        off_topic,
         intents: scores.iter().map(|scored| scored.intent).collect(),
         slots: found,
         language: language(&sentences),
@@ -96,13 +134,6 @@ pub fn read(request: &UnderstandRequest) -> Reading {
         passages: Vec::new(),
     };
     Reading { understanding, scores }
-}
-
-/// Judged without the places first: "depan taman" is not about the park. "Jl. Anggrek rusak" is about the street.
-fn kategori(sentences: &[Sentence], matter: &[Sentence]) -> Option<String> {
-    let with_places =
-        || matter.iter().any(categories::tells_fault).then(|| categories::classify(sentences)).flatten();
-    categories::classify(matter).or_else(with_places).map(|(code, _)| code.to_owned())
 }
 
 fn has(scores: &[Scored], intent: Intent) -> bool {
@@ -136,6 +167,10 @@ fn take_answer(
     found: &mut Slots,
 ) {
     let Some(asked_for) = asked_for else { return };
+    if asked_for == AskedSlot::Deskripsi {
+        // Who was asked what happened tells it, however strange it is.
+        scores.retain(|scored| scored.intent != Intent::OffTopic);
+    }
     let turned_away = scores
         .iter()
         .any(|scored| !matches!(scored.intent, Intent::CreateComplaint | Intent::Greeting | Intent::Thanks))
@@ -170,7 +205,7 @@ fn says_nothing(sentence: &Sentence) -> bool {
     const EMPTY: &[&str] = &[
         "tidak tahu", "tidak tau", "kurang tahu", "lupa", "ya", "tidak", "sudah", "belum", "bentar",
         "sebentar", "nanti", "entah", "saya tidak tahu", "saya lupa", "tunggu", "tunggu sebentar",
-        "kurang tau", "tidak ingat", "bukan", "hah", "apa", "maksud", "lho", "loh",
+        "kurang tau", "tidak ingat", "bukan", "hah", "apa", "maksud", "lho", "loh", "ok",
     ];
     sentence.is_any(EMPTY)
 }

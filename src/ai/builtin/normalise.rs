@@ -2,7 +2,7 @@
 //! typos repaired, `-nya` dropped, one sentence at a time. For matching only: what is kept of a citizen's words is
 //! always cut from the original text, by the offsets carried here. Must never be shown to anybody.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -219,8 +219,15 @@ fn without_possessive(word: &str) -> &str {
     }
 }
 
-static SLANG_BY_WORD: LazyLock<std::collections::HashMap<&'static str, &'static str>> =
-    LazyLock::new(|| SLANG.iter().copied().collect());
+/// The project's list of informal words: one a line, a tab, the plain word or words. Phrases are not looked up.
+const INFORMAL: &str = include_str!("../../../data/builtin/normal.tsv");
+
+static SLANG_BY_WORD: LazyLock<HashMap<&'static str, &'static str>> = LazyLock::new(|| {
+    let informal = INFORMAL.lines().filter_map(|line| line.split_once('\t'));
+    // What the rules were written against comes last and stays.
+    let known = |word: &str| VOCABULARY.contains(&word) || PROTECTED.contains(&word);
+    informal.filter(|(word, _)| !word.contains(' ') && !known(word)).chain(SLANG.iter().copied()).collect()
+});
 static KNOWN: LazyLock<HashSet<&'static str>> =
     LazyLock::new(|| VOCABULARY.iter().chain(PROTECTED).copied().collect());
 

@@ -4,11 +4,28 @@
 //! over names, numbers and further markers, and ends where the sentence turns to something else. Vague places ("depan
 //! rumah saya") are not places: the dialogue had better ask.
 
+use std::collections::HashSet;
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use super::categories::FAULTS;
 use super::normalise::{Word, words};
 use super::patterns;
+
+/// Words that people use for all sorts of things and seldom as names, counted in the project's examples by
+/// `examples/train_builtin.rs`.
+static ORDINARY: LazyLock<HashSet<&'static str>> =
+    LazyLock::new(|| include_str!("../../../data/builtin/model/ordinary.txt").lines().collect());
+
+/// Words that are as often part of a name.
+#[rustfmt::skip]
+const OF_NAMES: &[&str] = &[
+    "baru", "raya", "utama", "indah", "asri", "jaya", "timur", "barat", "utara", "selatan", "tengah", "lama", "tua", "besar", "kecil",
+    "serbaguna", "kota", "desa", "negeri", "agung", "besi", "kayu", "gantung", "tol", "induk", "pusat", "hijau", "merah", "putih", "biru",
+    "wetan", "kulon", "lor", "kidul", "damai", "makmur", "sejahtera", "mulya", "ikan", "voli", "bola", "futsal", "sayur", "hewan", "ronda",
+    "satpam", "kamling", "warga", "bermain", "kidul", "parkir", "balita", "beras", "padi", "haji", "melati", "mawar", "kenanga", "anggrek", "mangga", "rambutan", "jambu",
+    "nangka", "durian", "kelapa", "pisang", "salak", "manggis", "pemadam", "pemuda", "pahlawan", "merdeka",
+];
 
 /// A place in the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,12 +42,14 @@ pub struct Place {
 const LANDMARK_MARKERS: &[&str] = &[
     "depan", "belakang", "samping", "sebelah", "dekat", "seberang", "sekitar", "sekitaran", "pinggir",
     "ujung", "pojok", "antara", "perempatan", "pertigaan", "simpang", "bundaran", "bawah", "atas",
-    "sepanjang", "arah", "menuju", "near", "opposite",
+    "sepanjang", "arah", "menuju", "tikungan", "belokan", "tanjakan", "turunan", "pojokan", "pinggiran", "sisi",
+    "persimpangan", "tepi", "near", "opposite", "behind", "beside", "along", "outside",
 ];
 #[rustfmt::skip]
 const AREA_MARKERS: &[&str] = &[
     "perumahan", "komplek", "kampung", "dusun", "dukuh", "desa", "kelurahan", "kecamatan", "blok", "cluster",
-    "rusun", "apartemen", "daerah", "kawasan", "wilayah", "lingkungan", "griya", "puri", "permata",
+    "rusun", "rusunawa", "apartemen", "daerah", "kawasan", "wilayah", "lingkungan", "griya", "puri", "permata",
+    "nagari", "jorong", "banjar", "dukuhan", "lembang", "residence", "regency",
 ];
 const STREET_MARKERS: &[&str] = &["jalan", "gang", "lorong"];
 const NUMBER_MARKERS: &[&str] = &["nomor", "rt", "rw", "km", "blok", "gang", "kav", "kavling", "lorong"];
@@ -42,7 +61,28 @@ const PLACE_NOUNS: &[&str] = &[
     "jembatan", "alun", "tpu", "tps", "pemakaman", "makam", "kuburan", "sungai", "kali", "indomaret",
     "alfamart", "warung", "toko", "minimarket", "spbu", "pom", "bank", "bengkel", "balai", "gor", "stadion",
     "gapura", "pos", "terowongan", "flyover", "ruko", "pabrik", "gudang", "kios", "tugu", "waduk", "embung",
-    "kolam", "rumah", "gedung", "kantor",
+    "kolam", "rumah", "gedung", "kantor", "rs", "rsud", "rsia", "pustu", "polsek", "polres", "koramil", "pesantren",
+    "ponpes", "madrasah", "surau", "mi", "ma", "tpq", "kelenteng", "klenteng", "koperasi", "pegadaian", "pangkalan",
+    "parkiran", "rel", "perlintasan", "irigasi", "bendungan", "bendung", "danau", "pantai", "dermaga", "pelabuhan",
+    "kafe", "cafe", "salon", "fotokopi", "konter", "laundry", "apotik", "bidan", "kost", "kontrakan", "mall", "plaza",
+    "hotel", "penginapan", "menara", "tower", "gerbang", "portal", "bunderan", "shelter", "kebun", "sawah", "mushola",
+    "counter", "percetakan", "showroom", "pemancingan", "peternakan", "stand", "sanggar", "aula", "pendopo",
+    "lahan", "tanah", "kosan", "kos", "lapak", "karaoke", "warkop", "angkringan", "kantin", "rental", "warnet", "panti", "studio",
+    "pencucian", "cucian", "depot", "agen", "kandang", "penggilingan", "mebel", "kolong", "halaman", "loket", "wisma", "cuci",
+    "mosque", "school", "market", "church", "station", "bridge", "park",
+];
+/// Things of the public that have a name, or are named by where they are: "halte Sudirman", "taman depan balai desa".
+#[rustfmt::skip]
+const NAMED_THINGS: &[&str] = &[
+    "pasar", "halte", "taman", "jembatan", "lapangan", "terminal", "stasiun", "bengkel", "alun", "terowongan",
+    "flyover", "masjid", "musholla", "puskesmas", "posyandu", "balai", "gor", "stadion", "pos", "sungai", "kali",
+];
+/// What follows such a thing without being its name.
+#[rustfmt::skip]
+const KINDS: &[&str] = &[
+    "umum", "desa", "kota", "kampung", "warga", "bermain", "baca", "penyeberangan", "kayu", "besi", "beton", "gantung",
+    "goyang", "oleng", "reyot", "bobrok", "angker", "sepi", "ramai", "rame", "lama", "baru", "tua", "sempit", "tutup",
+    "kebanjiran", "gajebo", "olahraga", "ronda", "kamling", "satpam", "hujan", "tumpah", "kumuh", "semrawut", "pintar",
 ];
 /// Place nouns that say too little when nothing follows.
 const VAGUE_ALONE: &[&str] = &[
@@ -105,6 +145,13 @@ pub fn find(text: &str) -> Vec<Place> {
         index = end;
     }
     places
+}
+
+/// Whether a name is to be expected after this word. "Jalan" spelt out is as often a road that something happened to.
+pub fn opens_names(word: &str, norm: &str) -> bool {
+    !word.eq_ignore_ascii_case("jalan")
+        && ([STREET_MARKERS, AREA_MARKERS, PLACE_NOUNS].iter().any(|words| words.contains(&norm))
+            || matches!(norm, "bapak" | "ibu" | "haji" | "mbah" | "al"))
 }
 
 /// RT and RW as `03/05`, when both are named.
@@ -186,11 +233,39 @@ impl Scan<'_> {
     fn is_name(&self, index: usize) -> bool {
         let norm = self.norm(index);
         !norm.is_empty()
-            && !STOPS.contains(&norm)
+            && (!STOPS.contains(&norm)
+                || (matches!(norm, "besar" | "kecil") && self.follows_place_noun(index)))
+            && !self.is_ordinary(index)
             && (!LANDMARK_MARKERS.contains(&norm) || self.capitalised(index))
             && (!FAULTS.contains(&norm) || self.follows(index, "pemadam"))
             && !self.counts_something(index)
             && (!THINGS.contains(&norm) || (self.capitalised(index) && norm != "jalan"))
+    }
+
+    fn follows_place_noun(&self, index: usize) -> bool {
+        index > 0 && PLACE_NOUNS.contains(&self.norm(index - 1))
+    }
+
+    /// A word in lower case that says what happened rather than where.
+    fn is_ordinary(&self, index: usize) -> bool {
+        let norm = self.norm(index);
+        let known = [PLACE_NOUNS, AREA_MARKERS, STREET_MARKERS, NUMBER_MARKERS, LANDMARK_MARKERS, OF_NAMES];
+        if self.capitalised(index) || known.iter().any(|words| words.contains(&norm)) {
+            return false;
+        }
+        if self.follows(index, "pemadam") {
+            return false;
+        }
+        // After "jl" and "bu" comes a name, whatever it means.
+        let before = if index > 0 { self.raw(index - 1).to_lowercase() } else { String::new() };
+        if matches!(
+            &*before,
+            "jl" | "jln" | "gg" | "dsn" | "perum" | "ds" | "kp" | "bu" | "pak" | "haji" | "h" | "al"
+        ) {
+            return false;
+        }
+        let raw = self.raw(index).to_lowercase();
+        (raw.len() > 5 && raw.ends_with("nya")) || raw == "nya" || ORDINARY.contains(norm)
     }
 
     /// "RT 03", "rt03", "RW05".
@@ -212,9 +287,11 @@ impl Scan<'_> {
     fn place_at(&self, index: usize) -> Option<(usize, usize, bool)> {
         let norm = self.norm(index);
         let close = |at: usize| self.gap_before(at).trim_matches([' ', '.', ':', '-', '"']).is_empty();
-        let (start, stands_alone) = if STREET_MARKERS.contains(&norm) {
-            let named =
-                (self.is_name(index + 1) || (norm != "jalan" && self.is_code(index + 1))) && close(index + 1);
+        let (start, stands_alone) = if STREET_MARKERS.contains(&norm) && !self.raw(index).ends_with("nya") {
+            let spelt_out = self.raw(index).eq_ignore_ascii_case("jalan");
+            let named = !(spelt_out && self.starts_a_clause(index + 1, 1))
+                && (self.is_name(index + 1) || (norm != "jalan" && self.is_code(index + 1)))
+                && close(index + 1);
             (named.then_some(index)?, true)
         } else if self.is_rt(index) {
             (index, false)
@@ -224,6 +301,12 @@ impl Scan<'_> {
             (named.then_some(index)?, true)
         } else if LANDMARK_MARKERS.contains(&norm) {
             (self.opens_landmark(index).then_some(index)?, false)
+        } else if PLACE_NOUNS.contains(&norm)
+            && self.gap_before(index + 1).trim_matches([' ', '"']).is_empty()
+            && !(index > 0 && self.is_number(index - 1))
+            && self.is_named(index, index + 1)
+        {
+            (index, false)
         } else if matches!(norm, "di" | "ke" | "lokasi" | "alamat" | "at" | "on" | "in") && close(index + 1) {
             let next = self.norm(index + 1);
             let noun =
@@ -247,8 +330,35 @@ impl Scan<'_> {
         (!self.is_vague(start, end)).then_some((start, end, stands_alone))
     }
 
+    /// Whether the thing before `next` is told by its name or its place.
+    fn is_named(&self, thing: usize, next: usize) -> bool {
+        let norm = self.norm(next);
+        let marker = [STREET_MARKERS, AREA_MARKERS].iter().any(|markers| markers.contains(&norm));
+        let placed = (marker && self.is_name(next + 1))
+            || self.is_rt(next)
+            || (LANDMARK_MARKERS.contains(&norm) && self.opens_landmark(next));
+        if placed || (self.capitalised(next) && self.is_name(next)) {
+            return true;
+        }
+        let person = matches!(norm, "bapak" | "ibu" | "haji" | "mbah" | "mas" | "ustadz");
+        if person && HOUSES.contains(&self.norm(thing)) {
+            return self.is_name(next + 1) || matches!(self.norm(next + 1), "rt" | "rw" | "lurah" | "kades");
+        }
+        let thing = self.norm(thing);
+        if thing.starts_with("sd") || thing.starts_with("sm") || thing == "mts" {
+            return self.is_number(next) && !self.counts_something(next);
+        }
+        if KINDS.contains(&norm) && thing != norm && next < self.words.len() {
+            return self.gap_before(next + 1).trim().is_empty()
+                && !KINDS.contains(&self.norm(next + 1))
+                && self.is_named(next, next + 1);
+        }
+        NAMED_THINGS.contains(&thing) && self.is_name(next) && !self.starts_a_clause(next, 1)
+    }
+
     fn opens_landmark(&self, index: usize) -> bool {
-        let next = index + 1;
+        // "behind the market"
+        let next = if self.norm(index + 1) == "the" { index + 2 } else { index + 1 };
         if !self.gap_before(next).trim().is_empty() || self.counts_something(next) || self.is_number(next) {
             return false;
         }
@@ -289,6 +399,14 @@ impl Scan<'_> {
             let into = matches!(norm, "di" | "sampai")
                 && (LANDMARK_MARKERS.contains(&self.norm(end + 1)) && self.opens_landmark(end + 1)
                     || self.opens_street(end + 1));
+            let between = matches!(norm, "dan" | "sama")
+                && self.norm(start) == "antara"
+                && (self.is_name(end + 1) || self.opens_known_place(end + 1));
+            let house_of = matches!(previous, "bapak" | "ibu" | "haji" | "bidan" | "ustadz")
+                && end >= 2
+                && HOUSES.contains(&self.norm(end - 2))
+                && (matches!(norm, "rt" | "rw" | "lurah" | "kades" | "haji") || self.is_name(end));
+            let article = norm == "the" && after_marker;
             if gap.contains(['\n', '!', '?', ';', '…'])
                 || (ends_by_dot(previous, gap) && !self.is_rt(end) && !AREA_MARKERS.contains(&norm))
             {
@@ -297,16 +415,20 @@ impl Scan<'_> {
             if gap.contains([',', ':', '(']) && !(continues || into) {
                 break;
             }
-            if continues {
+            if continues || article {
                 names = 0;
                 end += 1;
-            } else if into {
+            } else if house_of {
+                names += 1;
+                end += 1;
+            } else if between || into {
                 names = 0;
                 end += 2;
             } else if (self.is_code(end) && self.is_number_here(end, previous, names))
                 || (HOUSES.contains(&previous)
                     && matches!(norm, "bapak" | "ibu" | "haji" | "ustadz" | "mbah" | "mas"))
             {
+                names = names.max(1);
                 end += 1;
             } else if self.starts_a_clause(end, names) || names >= 4 {
                 break;
@@ -320,7 +442,7 @@ impl Scan<'_> {
         // A marker at the very end names nothing.
         while end > start + 1
             && (LANDMARK_MARKERS.contains(&self.norm(end - 1))
-                || matches!(self.norm(end - 1), "nomor" | "di"))
+                || matches!(self.norm(end - 1), "nomor" | "di" | "the"))
         {
             end -= 1;
         }
@@ -350,7 +472,9 @@ impl Scan<'_> {
             && !PLACE_NOUNS.contains(&norm)
             && !AREA_MARKERS.contains(&norm)
             && !self.follows(index, "pemadam")
-            && (["ter", "ber", "men", "mem", "di"].iter().any(|prefix| norm.starts_with(prefix))
+            && (["ter", "ber", "men", "mem", "meng", "di", "ng", "ny", "nge"]
+                .iter()
+                .any(|prefix| norm.starts_with(prefix))
                 || (norm.starts_with("ke") && norm.ends_with("an")))
     }
 
@@ -359,7 +483,8 @@ impl Scan<'_> {
         if end == start + 1 && self.is_rt(start) {
             return false;
         }
-        let rest = if LANDMARK_MARKERS.contains(&self.norm(start)) { start + 1 } else { start };
+        let skipped = [LANDMARK_MARKERS, VAGUE_ALONE].iter().any(|words| words.contains(&self.norm(start)));
+        let rest = if skipped && end > start + 1 { start + 1 } else { start };
         (rest..end).all(|index| {
             let norm = self.norm(index);
             matches!(

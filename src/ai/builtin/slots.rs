@@ -15,6 +15,9 @@ const LONGEST_INTRODUCTION: usize = 100;
 /// And an address this.
 const LONGEST_ADDRESS: usize = 200;
 
+/// Bytes between two places that are told as one, at most.
+const LONGEST_JOINT: usize = 24;
+
 /// What the texts say about where.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Where {
@@ -42,12 +45,45 @@ pub fn place(text: &str) -> Where {
             kept.push(place);
         }
     }
-    let words: Vec<&str> = kept.iter().map(|place| tidy(&text[place.span.clone()])).collect();
+    let mut spans: Vec<Range<usize>> = Vec::new();
+    for place in kept.iter().map(|place| place.span.clone()) {
+        match spans.last_mut().filter(|last| told_in_one(text, last, &place)) {
+            Some(last) => last.end = place.end,
+            None => spans.push(place),
+        }
+    }
+    let words: Vec<&str> = spans.into_iter().map(|span| tidy(&text[span])).collect();
+    // RT and RW have a slot of their own; they stay where they are all that is said, or stand between other words.
+    let others: Vec<&str> =
+        words.iter().map(|words| without_rt_rw(words)).filter(|words| !words.is_empty()).collect();
+    let words = if others.is_empty() { words } else { others };
     Where {
         alamat: shortened(&words.join(", "), LONGEST_ADDRESS),
         rt_rw: places::rt_rw(text),
         corrects: kept.iter().any(|place| place.corrects),
         spans: places.into_iter().map(|place| place.span).collect(),
+    }
+}
+
+/// Whether two places are one in the citizen's words: "Jl. Mawar yang arah pasar, depan masjid".
+fn told_in_one(text: &str, before: &Range<usize>, after: &Range<usize>) -> bool {
+    let Some(between) = text.get(before.end..after.start) else { return false };
+    between.len() <= LONGEST_JOINT
+        && !between.contains(['\n', '.', '!', '?', ';'])
+        && !sentences(between).iter().any(categories::tells_fault)
+}
+
+/// The place without RT and RW at its end or its beginning; empty when they are all of it.
+fn without_rt_rw(place: &str) -> &str {
+    let Some(found) = patterns::RT_RW.find_iter(place).last() else { return place };
+    let joints = |character: char| character.is_whitespace() || ",.-/(".contains(character);
+    let (before, after) = (place[..found.start()].trim_end_matches(joints), &place[found.end()..]);
+    let after =
+        after.trim_start_matches(|character: char| character.is_whitespace() || ",.-/)".contains(character));
+    match (before.is_empty(), after.is_empty()) {
+        (true, _) => after,
+        (false, true) => before.strip_suffix(" di").unwrap_or(before),
+        (false, false) => place,
     }
 }
 

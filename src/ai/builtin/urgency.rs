@@ -1,9 +1,16 @@
 //! Whether life or property is in danger now. Missing one is worse than a false alarm, yet "sering banjir" and "dekat
-//! pos pemadam kebakaran" must not ring the alarm: a cue counts only in a sentence without a look-alike, unless the
-//! sentence also says that it is happening.
+//! pos pemadam kebakaran" must not ring the alarm: a cue speaks for it in a sentence without a look-alike, or in one
+//! that also says that it is happening. What was learned from examples weighs the cues and all other words.
 
+use super::learned::{self, Features, Model};
+use super::lexicon_danger::{
+    self as danger, BODY, CALL, CAUGHT, CURRENT, DESPAIR, DISASTER, FIRE, PERSONS, TALK, VIOLENCE,
+};
 use super::normalise::{Sentence, sentences};
 use crate::dialogue::understanding::Urgency;
+
+/// Words that are looked at for kinds of danger: who is in danger is brief.
+const MOST_WORDS: usize = 150;
 
 /// Nobody says these about the past or in general.
 #[rustfmt::skip]
@@ -55,9 +62,9 @@ const NEVER: &[&str] = &[
     "bantuan korban", "takut", "mencegah", "pencegahan",
 ];
 
-/// How soon somebody must act on these sentences.
-pub fn of(sentences: &[Sentence]) -> Urgency {
-    let emergency = sentences.iter().any(tells_emergency);
+/// How soon somebody must act on this text.
+pub fn of(model: &Model, text: &str, sentences: &[Sentence]) -> Urgency {
+    let emergency = model.emergency.takes_first(&features(text, sentences));
     if emergency { Urgency::Emergency } else { Urgency::Normal }
 }
 
@@ -66,30 +73,115 @@ pub fn of(sentences: &[Sentence]) -> Urgency {
 /// Reads the first 2,000 characters: it is asked of every waiting message, and nobody writes that much in danger.
 pub fn is_emergency(text: &str) -> bool {
     let head: String = text.chars().take(2000).collect();
-    sentences(&head).iter().any(tells_emergency)
+    of(Model::shipped(), &head, &sentences(&head)) == Urgency::Emergency
 }
 
-fn tells_emergency(sentence: &Sentence) -> bool {
-    if sentence.has_any(NEVER) || (sentence.has("kalau") && sentence.asked) {
-        return false;
+/// What the model weighs: the words, and what the lists above found.
+pub fn features(text: &str, sentences: &[Sentence]) -> Features {
+    let mut rules = [0.0_f32; 8];
+    for sentence in sentences {
+        let found = cues(sentence);
+        let figures = [found.certain, found.likely, found.doubtful, found.now, found.never, found.verdict()];
+        for (rule, figure) in rules.iter_mut().zip(figures) {
+            *rule = rule.max(f32::from(u8::from(figure)));
+        }
     }
-    let doubtful = sentence.has_any(LOOKALIKES);
-    if sentence.has_any(CERTAIN) {
-        // "anak saya pernah tenggelam", "sering ada kecelakaan": certain words told of another time.
-        return !sentence.has_any(&[
-            "pernah",
-            "sering",
-            "dulu",
-            "rawan",
-            "tahun lalu",
-            "bekas",
-            "bulan lalu",
-            "minggu lalu",
-            "agar tidak",
-            "supaya tidak",
-            "jangan sampai",
-            "setiap",
-        ]) || sentence.has_any(NOW);
+    rules[6] = f32::from(u8::from(text.contains('!')));
+    rules[7] = f32::from(u8::from(sentences.iter().any(|sentence| sentence.asked)));
+    let mut rules = rules.to_vec();
+    rules.extend(kinds(sentences));
+    Features { hashed: learned::features(sentences), rules }
+}
+
+/// Which kinds of danger are told of, and which of them together.
+fn kinds(sentences: &[Sentence]) -> Vec<f32> {
+    let words: Vec<&str> = sentences
+        .iter()
+        .flat_map(|sentence| sentence.norm.split_ascii_whitespace())
+        .take(MOST_WORDS)
+        .collect();
+    let told = |stems: &[&str]| {
+        stems.iter().any(|stem| match stem.len() {
+            // Short stems are in too many words.
+            0..=3 => words.contains(stem),
+            _ if stem.contains(' ') => sentences.iter().any(|sentence| sentence.has(stem)),
+            _ => words.iter().any(|word| word.contains(stem)),
+        })
+    };
+    let dangers = [FIRE, BODY, CAUGHT, VIOLENCE, DISASTER, CURRENT, DESPAIR].map(&told);
+    let around = [CALL, PERSONS, danger::ELSEWHEN, TALK].map(told);
+    let [call, persons, elsewhen, talk] = around;
+    let count = dangers.iter().filter(|danger| **danger).count();
+    let any = count >= 1;
+    let calm = !elsewhen && !talk;
+    let together = [
+        any && call,
+        any && persons,
+        any && call && calm,
+        any && persons && calm,
+        any && calm,
+        any && (elsewhen || talk),
+        count >= 2,
+        count >= 2 && calm,
+        count >= 3,
+        dangers[1] && dangers[3],
+        persons && dangers[2],
+        call && !any,
+        words.len() <= 3,
+        words.len() <= 3 && any,
+        words.len() > 15,
+    ];
+    let all = dangers.into_iter().chain(around).chain(together);
+    all.map(|holds| f32::from(u8::from(holds))).collect()
+}
+
+/// What the lists find in a sentence.
+struct Cues {
+    certain: bool,
+    likely: bool,
+    doubtful: bool,
+    now: bool,
+    never: bool,
+    /// Certain words, told of another time.
+    elsewhen: bool,
+}
+
+fn cues(sentence: &Sentence) -> Cues {
+    Cues {
+        certain: sentence.has_any(CERTAIN),
+        likely: sentence.has_any(LIKELY),
+        doubtful: sentence.has_any(LOOKALIKES),
+        now: sentence.has_any(NOW),
+        never: sentence.has_any(NEVER) || (sentence.has("kalau") && sentence.asked),
+        elsewhen: sentence.has_any(ELSEWHEN),
     }
-    sentence.has_any(LIKELY) && (!doubtful || sentence.has_any(NOW))
+}
+
+/// "anak saya pernah tenggelam", "sering ada kecelakaan".
+const ELSEWHEN: &[&str] = &[
+    "pernah",
+    "sering",
+    "dulu",
+    "rawan",
+    "tahun lalu",
+    "bekas",
+    "bulan lalu",
+    "minggu lalu",
+    "agar tidak",
+    "supaya tidak",
+    "jangan sampai",
+    "setiap",
+];
+
+impl Cues {
+    /// What the lists alone would say.
+    fn verdict(&self) -> bool {
+        if self.never {
+            false
+        } else if self.certain {
+            !self.elsewhen || self.now
+        } else {
+            self.likely && (!self.doubtful || self.now)
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Figures as they are measured: `target/bench/results.json` for machines, the same as a table for people.
+//! Figures as they are measured: a file of JSON for machines, the same as a table for people.
 
 use std::path::Path;
 
@@ -62,7 +62,7 @@ impl Report {
         let value = median(rounds).with_context(|| format!("{name}: nothing was measured"))?;
         self.figures.push(Figure {
             name,
-            value: rounded(value),
+            value: rounded(value, unit),
             unit,
             goal: goal.value(),
             holds: goal.holds(value),
@@ -107,11 +107,6 @@ impl Report {
     }
 }
 
-/// Round by round: what disturbs the machine for a while disturbs both sides of a round.
-pub fn ratios(ours: &[f64], rival: &[f64]) -> Vec<f64> {
-    ours.iter().zip(rival).map(|(ours, rival)| ours / rival).collect()
-}
-
 /// The middle of an odd number of rounds, the mean of the two middle ones of an even number.
 fn median(rounds: &[f64]) -> Option<f64> {
     let mut sorted = rounds.to_vec();
@@ -124,7 +119,8 @@ fn median(rounds: &[f64]) -> Option<f64> {
     }
 }
 
-/// Two decimals: more would pretend to a precision that no run has.
-fn rounded(value: f64) -> f64 {
-    (value * 100.0).round() / 100.0
+/// Two decimals: more would pretend to a precision that no run has. A share of counted items is exact.
+fn rounded(value: f64, unit: &str) -> f64 {
+    let places = if unit == "share" { 10_000.0 } else { 100.0 };
+    (value * places).round() / places
 }
