@@ -7,7 +7,7 @@ use serde_json::json;
 use super::ConversationActor;
 use crate::actors::clients::CallFailed;
 use crate::ai::service::BUILTIN_MODEL;
-use crate::dialogue::reply::Reply;
+use crate::dialogue::reply::{Below, Reply};
 use crate::dialogue::understanding::Intent;
 use crate::ids::MessageId;
 use crate::store::channel::conversation::{NewEvent, NewOutbound};
@@ -16,12 +16,12 @@ use crate::whatsapp::outgoing::{Button, Content};
 /// A reply as rows of the outbox; longer than one message allows, it becomes several in order.
 pub(super) fn outbound(reply: Option<Reply>) -> Vec<NewOutbound> {
     let Some(reply) = reply else { return Vec::new() };
-    let content = match reply.buttons.is_empty() {
-        true => Content::Text { text: reply.text },
-        false => Content::Buttons {
+    let content = match reply.below {
+        Below::Nothing => Content::Text { text: reply.text },
+        Below::LocationRequest => Content::LocationRequest { text: reply.text },
+        Below::Buttons(buttons) => Content::Buttons {
             text: reply.text,
-            buttons: reply
-                .buttons
+            buttons: buttons
                 .into_iter()
                 .map(|button| Button { id: button.id, title: button.title })
                 .collect(),
