@@ -100,8 +100,12 @@ impl AiService {
         let search = retrieval::search(&self.pool, &request.texts, None, retrieval::PASSAGES);
         let left = self.deadline.saturating_sub(started.elapsed());
         let found = timeout(left, search).await.map_err(|_| AiError::Deadline)??;
+        let terms = retrieval::terms(&request.texts);
         reading.understanding.passages = retrieval::fitting(&found);
-        Ok(Traced { reading, terms: retrieval::terms(&request.texts), found, elapsed: started.elapsed() })
+        if reading.understanding.passages.is_empty() {
+            reading.understanding.question_terms.clone_from(&terms);
+        }
+        Ok(Traced { reading, terms, found, elapsed: started.elapsed() })
     }
 
     /// The passages that fit a question, with their scores, also those under the threshold.

@@ -115,6 +115,9 @@ pub struct Understanding {
     /// The best passages for a question, best first; empty when nothing fits.
     #[serde(default)]
     pub passages: Vec<Passage>,
+    /// The words of a question that no passage answers, normalised, for the office to see what is missing.
+    #[serde(default)]
+    pub question_terms: Vec<String>,
 }
 
 impl Understanding {

@@ -172,7 +172,9 @@ impl ConversationActor {
         // Which messages led to the call, its turn knew; the reply is told of here, where it is made.
         let handed_over = outcome.hand_over.is_some();
         let events = outbound.first().map(|first| {
-            reply_event(self, &Replied { messages: &[], intent, text: &first.text, handed_over, took })
+            let told =
+                Replied { messages: &[], intent, text: &first.text, handed_over, question: None, took };
+            reply_event(self, &told)
         });
         let commit = AnswerCommit {
             conversation_id: conversation.conversation_id,

@@ -29,6 +29,7 @@ impl ConversationActor {
                 intent: None,
                 text: &first.text,
                 handed_over: false,
+                question: None,
                 took: Duration::ZERO,
             };
             reply_event(self, &told)

@@ -8,7 +8,7 @@ use super::ConversationActor;
 use crate::actors::clients::CallFailed;
 use crate::ai::service::BUILTIN_MODEL;
 use crate::dialogue::reply::{Below, Reply};
-use crate::dialogue::understanding::Intent;
+use crate::dialogue::understanding::{Intent, Understanding};
 use crate::ids::MessageId;
 use crate::store::channel::conversation::{NewEvent, NewOutbound};
 use crate::whatsapp::outgoing::{Button, Content};
@@ -47,12 +47,32 @@ pub(super) struct Replied<'a> {
     pub intent: Option<Intent>,
     pub text: &'a str,
     pub handed_over: bool,
+    /// Of a question: whether a document answered it, and else what it was about.
+    pub question: Option<Question>,
     /// How long it was thought about.
     pub took: Duration,
 }
 
 /// Nothing that the built-in understanding says is paid for by the token.
 const BUILTIN_TOKENS: u32 = 0;
+
+/// A question to the office's documents.
+pub(super) enum Question {
+    Answered,
+    /// With the words that were searched for.
+    Unanswered(Vec<String>),
+}
+
+impl Question {
+    /// What was asked, if anything was.
+    pub(super) fn of(understanding: &Understanding) -> Option<Self> {
+        let asked = understanding.wants(Intent::KnowledgeQuery);
+        asked.then(|| match understanding.passages.is_empty() {
+            false => Question::Answered,
+            true => Question::Unanswered(understanding.question_terms.clone()),
+        })
+    }
+}
 
 /// The bot replied.
 pub(super) fn reply_event(actor: &ConversationActor, replied: &Replied<'_>) -> NewEvent {
@@ -64,6 +84,11 @@ pub(super) fn reply_event(actor: &ConversationActor, replied: &Replied<'_>) -> N
             "intent": replied.intent,
             "reply_text": replied.text,
             "hand_over": replied.handed_over,
+            "answered": replied.question.as_ref().map(|question| matches!(question, Question::Answered)),
+            "question_terms": match &replied.question {
+                Some(Question::Unanswered(terms)) => Some(terms),
+                _ => None,
+            },
             "model": BUILTIN_MODEL,
             "tokens": BUILTIN_TOKENS,
             "ms": millis(replied.took),

@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 use uuid::Uuid;
 
 use super::reading::{batch_message, context_line, fact};
-use super::telling::{Replied, error_event, outbound, reply_event};
+use super::telling::{Question, Replied, error_event, outbound, reply_event};
 use super::{Activity, ConversationActor};
 use crate::actors::channel::ChannelContext;
 use crate::actors::clients::CallFailed;
@@ -170,6 +170,7 @@ impl ConversationActor {
                 intent: thought.understanding.intents.first().copied(),
                 text: &first.text,
                 handed_over: outcome.hand_over.is_some(),
+                question: Question::of(&thought.understanding),
                 took: thinking.began.elapsed(),
             };
             reply_event(self, &told)

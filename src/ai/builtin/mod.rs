@@ -94,6 +94,7 @@ pub fn read(request: &UnderstandRequest) -> Reading {
         language: language(&sentences),
         urgency,
         passages: Vec::new(),
+        question_terms: Vec::new(),
     };
     Reading { understanding, scores }
 }
