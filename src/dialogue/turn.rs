@@ -232,13 +232,10 @@ impl Turn<'_> {
         if understanding.wants(Intent::HumanHandoff) {
             self.says.push(phrases::hand_over(self.language));
             self.hand_over = Some("the citizen asked for a person".into());
-            if understanding.wants(Intent::CreateComplaint) {
-                self.collect();
-            }
-            return;
         }
-        if understanding.wants(Intent::CancelComplaint) {
-            return self.cancel();
+        let withdraws = understanding.wants(Intent::CancelComplaint);
+        if withdraws {
+            self.cancel();
         }
         let asks_status = understanding.wants(Intent::CheckStatus) || understanding.wants(Intent::History);
         if asks_status {
@@ -247,11 +244,14 @@ impl Turn<'_> {
         if understanding.wants(Intent::KnowledgeQuery) {
             self.answer(asks_status);
         }
-        if self.changes_what_was_filed() {
+        if !withdraws && self.changes_what_was_filed() {
             return self.amend();
         }
-        if self.concerns_a_complaint() {
+        if !withdraws && self.concerns_a_complaint() {
             return self.collect();
+        }
+        if withdraws || self.hand_over.is_some() {
+            return;
         }
         let only_polite =
             understanding.intents.iter().all(|intent| matches!(intent, Intent::Thanks | Intent::Greeting))

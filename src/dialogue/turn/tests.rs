@@ -492,6 +492,30 @@ fn several_intents_are_served_in_one_reply() {
     assert!(text_of(&outcome).contains("gratis") && text_of(&outcome).contains("lokasinya"), "{outcome:?}");
 }
 
+#[test]
+fn who_wants_a_person_or_to_withdraw_is_also_answered_what_they_ask() {
+    let passages =
+        vec![Passage { source_title: "Layanan KTP".into(), text: "KTP dibuat gratis.".into(), score: 0.9 }];
+    for intent in [Intent::HumanHandoff, Intent::CancelComplaint] {
+        let mut understanding = understood(&[intent, Intent::KnowledgeQuery], Slots::default());
+        understanding.passages.clone_from(&passages);
+        let outcome = turn(with_filed(&filed()), &said("x"), &understanding);
+        assert!(text_of(&outcome).contains("gratis"), "{outcome:?}");
+        assert_eq!(outcome.hand_over.is_some(), intent == Intent::HumanHandoff);
+        assert_eq!(text_of(&outcome).contains("ingin dibatalkan"), intent == Intent::CancelComplaint);
+    }
+    // Who wants a person is asked nothing by the bot, and a complaint that is whole is filed all the same.
+    let wants = [Intent::HumanHandoff, Intent::CreateComplaint];
+    let whole = turn(DialogueState::default(), &said("x"), &understood(&wants, pothole()));
+    assert!(
+        matches!(&whole.effects[..], [Effect::CreateComplaint(_)]) && whole.hand_over.is_some(),
+        "{whole:?}"
+    );
+    let half = Slots { alamat: None, ..pothole() };
+    let half = turn(DialogueState::default(), &said("x"), &understood(&wants, half));
+    assert!(!text_of(&half).contains('?') && half.state.open_draft().is_some(), "{half:?}");
+}
+
 fn office_with_hours() -> OfficeVoice {
     let weekday = || vec!["08:00-12:00".parse().unwrap(), "13:00-16:00".parse().unwrap()];
     let week = [weekday(), weekday(), weekday(), weekday(), weekday(), vec![], vec![]];

@@ -100,6 +100,19 @@ async fn a_draft_is_seen_by_officers_and_reminded_of_once() {
 }
 
 #[tokio::test]
+async fn what_goes_from_hand_to_hand_is_answered_and_never_filed() {
+    let office = Office::open().await;
+    office.citizen("rantai").await;
+    let message = json!({"text": {"body": BROKEN_ROAD}});
+    let said = json!({"message": message, "frequently_forwarded": true});
+    office.control("citizens/rantai/messages", said).await;
+    office.replied_with("rantai", "Pesan berantai").await;
+    office.check().await;
+    assert_eq!(office.count("SELECT count(*) FROM gc_case.complaints").await, 0);
+    office.close().await;
+}
+
+#[tokio::test]
 async fn voices_are_put_into_the_queue_of_those_who_can_hear_them() {
     let office = Office::open().await;
     office.citizen("suara").await;
