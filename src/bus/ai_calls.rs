@@ -54,6 +54,7 @@ mod tests {
             language: Language::En,
             urgency: Urgency::Emergency,
             passages: vec![Passage { source_title: "Jam".into(), text: "08.00".into(), score: 0.1 + 0.2 }],
+            question_terms: vec!["paspor".into()],
         };
         for answer in [Ok(understanding), Ok(Understanding::default()), Err(AiCallError::Unavailable)] {
             let text = answered::<UnderstandRequest>(&answer).unwrap().to_string();
