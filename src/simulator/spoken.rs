@@ -124,7 +124,7 @@ pub(super) fn say(
     citizen_id: &str,
     spoken: Spoken,
 ) -> Result<Said, Problem> {
-    let now = shared.now();
+    let (now, came_by) = (shared.now(), spoken.came_by());
     let number = super::control::office_number(shared, spoken.phone_number_id)?;
     if world.people.get(citizen_id).is_none() {
         return Err(Problem::not_found("citizen", citizen_id));
@@ -154,7 +154,7 @@ pub(super) fn say(
         phone_number_id: number.clone(),
         kind: kind.clone(),
         contact: updates::contact(citizen),
-        update: updates::message(citizen, &message, spoken.came_by(), raw.as_ref()),
+        update: updates::message(citizen, &message, came_by, raw.as_ref()),
     };
     if let Some(chat) = world.chat(citizen_id, &number) {
         chat.open_window(now);
