@@ -234,9 +234,13 @@ pub fn resembles(language: Language, lap_id: &str) -> String {
 pub fn filed_without_place(language: Language, lap_id: &str) -> String {
     match language {
         Language::Id => {
-            format!("Laporan darurat {lap_id} sudah diteruskan ke petugas. Mohon kirim lokasinya.")
+            format!(
+                "Laporan darurat dengan nomor {lap_id} sudah diteruskan ke petugas. Mohon kirim lokasinya."
+            )
         }
-        Language::En => format!("Emergency report {lap_id} went to our officers. Please send the location."),
+        Language::En => format!(
+            "Your emergency report went to our officers under the number {lap_id}. Please send the location."
+        ),
     }
 }
 

@@ -116,7 +116,7 @@ async fn what_goes_from_hand_to_hand_is_answered_and_never_filed() {
 async fn voices_are_put_into_the_queue_of_those_who_can_hear_them() {
     let office = Office::open().await;
     office.citizen("suara").await;
-    let voice = json!({"audio": {"voice": true}});
+    let voice = json!({"audio": {}});
     office.says_kind("suara", voice.clone()).await;
     office.replied_with("suara", "Pesan suara sudah kami terima").await;
     office.says_kind("suara", voice).await;
