@@ -18,7 +18,7 @@ use crate::complaint::Urgency;
 use crate::dialogue::answers::{self, Answer};
 use crate::dialogue::state::{DialogueState, Draft};
 use crate::dialogue::turn::Effect;
-use crate::dialogue::understanding::{self, Intent, Language};
+use crate::dialogue::understanding::{self, Intent, Language, Usage};
 use crate::ids::{CallId, PersonId};
 use crate::store::channel::conversation::{self as store, AnswerCommit, Committed, NewCall, OpenCall};
 
@@ -144,8 +144,11 @@ impl ConversationActor {
         };
         // Which messages led to the call, its turn knew; the reply is told of here, where it is made.
         let handed_over = outcome.hand_over.is_some();
+        // A number is told without understanding anything.
+        let usage = Usage::default();
         let events = outbound.first().map(|first| {
-            reply_event(self, &Replied { messages: &[], intent, text: &first.text, handed_over, took })
+            let text = &first.text;
+            reply_event(self, &Replied { messages: &[], intent, text, handed_over, usage: &usage, took })
         });
         let commit = AnswerCommit {
             conversation_id: conversation.conversation_id,

@@ -6,9 +6,8 @@ use serde_json::json;
 
 use super::ConversationActor;
 use crate::actors::clients::CallFailed;
-use crate::ai::service::BUILTIN_MODEL;
 use crate::dialogue::reply::Reply;
-use crate::dialogue::understanding::Intent;
+use crate::dialogue::understanding::{Intent, Usage};
 use crate::ids::MessageId;
 use crate::store::channel::conversation::{NewEvent, NewOutbound};
 use crate::whatsapp::outgoing::{Button, Content};
@@ -47,12 +46,11 @@ pub(super) struct Replied<'a> {
     pub intent: Option<Intent>,
     pub text: &'a str,
     pub handed_over: bool,
+    /// Who understood what it answers.
+    pub usage: &'a Usage,
     /// How long it was thought about.
     pub took: Duration,
 }
-
-/// Nothing that the built-in understanding says is paid for by the token.
-const BUILTIN_TOKENS: u32 = 0;
 
 /// The bot replied.
 pub(super) fn reply_event(actor: &ConversationActor, replied: &Replied<'_>) -> NewEvent {
@@ -64,8 +62,10 @@ pub(super) fn reply_event(actor: &ConversationActor, replied: &Replied<'_>) -> N
             "intent": replied.intent,
             "reply_text": replied.text,
             "hand_over": replied.handed_over,
-            "model": BUILTIN_MODEL,
-            "tokens": BUILTIN_TOKENS,
+            "model": replied.usage.model,
+            "tokens": replied.usage.tokens,
+            "cost": replied.usage.cost,
+            "fallback": replied.usage.fallback,
             "ms": millis(replied.took),
         }),
     }
@@ -78,6 +78,8 @@ pub(super) fn error_event(
     failed: &CallFailed,
     took: Duration,
 ) -> NewEvent {
+    // What failed told nothing of its price.
+    let usage = Usage::default();
     NewEvent {
         routing_key: "govconnect.ai.error".into(),
         body: json!({
@@ -86,8 +88,10 @@ pub(super) fn error_event(
             "intent": None::<Intent>,
             "error": failed.to_string(),
             "hand_over": true,
-            "model": BUILTIN_MODEL,
-            "tokens": BUILTIN_TOKENS,
+            "model": usage.model,
+            "tokens": usage.tokens,
+            "cost": usage.cost,
+            "fallback": usage.fallback,
             "ms": millis(took),
         }),
     }

@@ -168,6 +168,7 @@ impl ConversationActor {
                 intent: thought.understanding.intents.first().copied(),
                 text: &first.text,
                 handed_over: outcome.hand_over.is_some(),
+                usage: &thought.understanding.usage,
                 took: thinking.began.elapsed(),
             };
             reply_event(self, &told)
@@ -301,7 +302,8 @@ async fn understand(
         true => understanding::Understanding::default(),
         false => {
             let context = said_before(&channel, &conversation).await;
-            let request = UnderstandRequest { texts, asked_for: state.asked_for(), context };
+            let request =
+                UnderstandRequest { texts, asked_for: state.asked_for(), context, names: Vec::new() };
             channel.ai.understand(request).await?
         }
     };

@@ -93,7 +93,7 @@ pub fn read(request: &UnderstandRequest) -> Reading {
         slots: found,
         language: language(&sentences),
         urgency,
-        passages: Vec::new(),
+        ..Understanding::default()
     };
     Reading { understanding, scores }
 }
