@@ -36,6 +36,7 @@ use crate::actors::relay::EventRelays;
 use crate::actors::supervision;
 use crate::actors::supervision::{BusDuties, Vital};
 use crate::admin_command;
+use crate::ai::providers::assistance::Assistance;
 use crate::ai::service::AiService;
 use crate::bus::events::PublishEvents;
 use crate::bus::live_chat::Announcer;
@@ -171,7 +172,11 @@ impl Node {
         let first_password = set_up(config, &pool, &clock).await?;
         let simulator = start_simulator(config, &clock).await?;
 
-        let ai = AiService::new(pool.clone(), Duration::from_millis(config.ai.turn_deadline_ms));
+        let assistance =
+            Assistance::from_config(&config.ai, config.time_zone(), clock.clone(), metrics.clone())
+                .context("ai.provider")?;
+        let ai = AiService::new(pool.clone(), Duration::from_millis(config.ai.turn_deadline_ms))
+            .assisted_by(assistance);
         let live_chat = LiveChat::new(&metrics);
         let (vital, vital_ended) = Vital::new();
         let arbiters = supervision::arbiters()?;

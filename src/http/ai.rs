@@ -20,7 +20,7 @@ use super::listener::Service;
 use super::problem::Problem;
 use crate::ai::chunking::DocumentKind;
 use crate::ai::retrieval::THRESHOLD;
-use crate::ai::service::{AiError, AiService, BUILTIN_MODEL, Document, Traced};
+use crate::ai::service::{AiError, AiService, Document, Traced};
 use crate::dialogue::understanding::{AskedSlot, ContextLine, Intent, UnderstandRequest, Understanding};
 use crate::ids::PersonId;
 use crate::store::ai::{FoundPassage, PutOutcome, SourceRow};
@@ -80,8 +80,15 @@ struct ProcessedMessage {
 /// How an understanding came about.
 #[derive(Debug, Serialize, ToSchema)]
 struct Trace {
-    /// Who understood: `builtin`.
+    /// Who understood: a model of the provider that is set, or `builtin`.
     model: String,
+    /// Tokens read and written, of every attempt.
+    tokens: u32,
+    /// What they cost, by the prices that are set.
+    cost: f64,
+    /// Why a model that is set did not serve.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fallback: Option<String>,
     /// Milliseconds, search included.
     ms: f64,
     /// How strongly the words spoke for each intent.
@@ -132,8 +139,12 @@ impl From<FoundPassage> for ScoredPassage {
 impl From<Traced> for ProcessedMessage {
     fn from(traced: Traced) -> Self {
         let scores = &traced.reading.scores;
+        let usage = traced.reading.understanding.usage.clone();
         let trace = Trace {
-            model: BUILTIN_MODEL.to_owned(),
+            model: usage.model,
+            tokens: usage.tokens,
+            cost: usage.cost,
+            fallback: usage.fallback,
             ms: traced.elapsed.as_secs_f64() * 1e3,
             intents: scores
                 .iter()
@@ -164,7 +175,8 @@ async fn process_message(
     body: ApiJson<ProcessMessage>,
 ) -> Result<HttpResponse, Problem> {
     let ProcessMessage { texts, asked_for, context } = body.0;
-    let traced = ai.understand_traced(&UnderstandRequest { texts, asked_for, context }).await?;
+    let traced =
+        ai.understand_traced(&UnderstandRequest { texts, asked_for, context, names: Vec::new() }).await?;
     Ok(HttpResponse::Ok().json(ProcessedMessage::from(traced)))
 }
 

@@ -19,7 +19,7 @@ use crate::dialogue::answers::{self, Answer};
 use crate::dialogue::phrases;
 use crate::dialogue::state::{DialogueState, Draft};
 use crate::dialogue::turn::Effect;
-use crate::dialogue::understanding::{self, Intent, Language};
+use crate::dialogue::understanding::{self, Intent, Language, Usage};
 use crate::ids::{CallId, PersonId};
 use crate::store::channel::conversation::{self as store, AnswerCommit, Committed, NewCall, OpenCall};
 
@@ -171,9 +171,11 @@ impl ConversationActor {
         };
         // Which messages led to the call, its turn knew; the reply is told of here, where it is made.
         let handed_over = outcome.hand_over.is_some();
+        // A number is told without understanding anything.
+        let usage = Usage::default();
         let events = outbound.first().map(|first| {
-            let told =
-                Replied { messages: &[], intent, text: &first.text, handed_over, question: None, took };
+            let (text, usage) = (&first.text, &usage);
+            let told = Replied { messages: &[], intent, text, handed_over, question: None, usage, took };
             reply_event(self, &told)
         });
         let commit = AnswerCommit {

@@ -9,6 +9,7 @@ use super::ConversationActor;
 use super::telling::{Replied, outbound, reply_event};
 use crate::dialogue::reminder;
 use crate::dialogue::state::DialogueState;
+use crate::dialogue::understanding::Usage;
 use crate::store::channel::conversation::TurnCommit;
 
 impl ConversationActor {
@@ -30,6 +31,7 @@ impl ConversationActor {
                 text: &first.text,
                 handed_over: false,
                 question: None,
+                usage: &Usage::default(),
                 took: Duration::ZERO,
             };
             reply_event(self, &told)

@@ -6,9 +6,8 @@ use serde_json::json;
 
 use super::ConversationActor;
 use crate::actors::clients::CallFailed;
-use crate::ai::service::BUILTIN_MODEL;
 use crate::dialogue::reply::{Below, Reply};
-use crate::dialogue::understanding::{Intent, Understanding};
+use crate::dialogue::understanding::{Intent, Understanding, Usage};
 use crate::ids::MessageId;
 use crate::store::channel::conversation::{NewEvent, NewOutbound};
 use crate::whatsapp::outgoing::{Button, Content};
@@ -49,12 +48,11 @@ pub(super) struct Replied<'a> {
     pub handed_over: bool,
     /// Of a question: whether a document answered it, and else what it was about.
     pub question: Option<Question>,
+    /// Who understood what it answers.
+    pub usage: &'a Usage,
     /// How long it was thought about.
     pub took: Duration,
 }
-
-/// Nothing that the built-in understanding says is paid for by the token.
-const BUILTIN_TOKENS: u32 = 0;
 
 /// A question to the office's documents.
 pub(super) enum Question {
@@ -89,8 +87,10 @@ pub(super) fn reply_event(actor: &ConversationActor, replied: &Replied<'_>) -> N
                 Some(Question::Unanswered(terms)) => Some(terms),
                 _ => None,
             },
-            "model": BUILTIN_MODEL,
-            "tokens": BUILTIN_TOKENS,
+            "model": replied.usage.model,
+            "tokens": replied.usage.tokens,
+            "cost": replied.usage.cost,
+            "fallback": replied.usage.fallback,
             "ms": millis(replied.took),
         }),
     }
@@ -103,6 +103,8 @@ pub(super) fn error_event(
     failed: &CallFailed,
     took: Duration,
 ) -> NewEvent {
+    // What failed told nothing of its price.
+    let usage = Usage::default();
     NewEvent {
         routing_key: "govconnect.ai.error".into(),
         body: json!({
@@ -111,8 +113,10 @@ pub(super) fn error_event(
             "intent": None::<Intent>,
             "error": failed.to_string(),
             "hand_over": true,
-            "model": BUILTIN_MODEL,
-            "tokens": BUILTIN_TOKENS,
+            "model": usage.model,
+            "tokens": usage.tokens,
+            "cost": usage.cost,
+            "fallback": usage.fallback,
             "ms": millis(took),
         }),
     }

@@ -171,6 +171,7 @@ impl ConversationActor {
                 text: &first.text,
                 handed_over: outcome.hand_over.is_some(),
                 question: Question::of(&thought.understanding),
+                usage: &thought.understanding.usage,
                 took: thinking.began.elapsed(),
             };
             reply_event(self, &told)
@@ -315,7 +316,8 @@ async fn understand(
         true => understanding::Understanding::default(),
         false => {
             let context = said_before(&channel, &conversation).await;
-            let request = UnderstandRequest { texts, asked_for: state.asked_for(), context };
+            let request =
+                UnderstandRequest { texts, asked_for: state.asked_for(), context, names: Vec::new() };
             channel.ai.understand(request).await?
         }
     };

@@ -93,8 +93,7 @@ pub fn read(request: &UnderstandRequest) -> Reading {
         slots: found,
         language: language(&sentences),
         urgency,
-        passages: Vec::new(),
-        question_terms: Vec::new(),
+        ..Understanding::default()
     };
     Reading { understanding, scores }
 }
