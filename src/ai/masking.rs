@@ -121,7 +121,7 @@ impl Masker {
             ACCOUNT
                 .captures_iter(text)
                 .filter_map(|captures| captures.name("number"))
-                .filter_map(|number| Some((number.range(), number_kind(number.as_str()).unwrap_or("REK")))),
+                .map(|number| (number.range(), number_kind(number.as_str()).unwrap_or("REK"))),
         );
         found.extend(
             NUMBER

@@ -34,12 +34,12 @@ fn settings(format: Format, model: &FakeModel, more: &[(&str, &str)]) -> Config 
     };
     let mut environment: BTreeMap<String, String> = [
         ("GOVCONNECT_AI__PROVIDER", format.provider()),
-        ("GOVCONNECT_AI__BASE_URL", &base_url),
+        ("GOVCONNECT_AI__BASE_URL", base_url.as_str()),
         ("GOVCONNECT_AI__API_KEY", KEY),
         ("GOVCONNECT_AI__MODELS", "first,second"),
         ("GOVCONNECT_AI__TURN_DEADLINE_MS", "12000"),
         ("GOVCONNECT_AI__EMBEDDING__PROVIDER", format.provider()),
-        ("GOVCONNECT_AI__EMBEDDING__BASE_URL", &base_url),
+        ("GOVCONNECT_AI__EMBEDDING__BASE_URL", base_url.as_str()),
         ("GOVCONNECT_AI__EMBEDDING__API_KEY", KEY),
         ("GOVCONNECT_AI__EMBEDDING__MODEL", "vectors"),
         ("GOVCONNECT_AI__EMBEDDING__DIMENSIONS", "3"),

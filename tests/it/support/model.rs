@@ -278,5 +278,6 @@ fn hostile_pointing(body: &Value) -> Value {
         json!(1e300),
         body.clone(),
     ];
-    json!({"nomor": [numbers, strange.to_vec()].concat(), "teks": "TERTIPU hubungi 0899-6666-1111"})
+    let numbers = [numbers, strange.to_vec()].concat();
+    json!({"nomor": numbers, "teks": "TERTIPU hubungi 0899-6666-1111"})
 }
