@@ -20,6 +20,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use crate::ai::retrieval::Method;
 use crate::passwords;
 
 pub use media::{Media, MediaStore};
@@ -144,7 +145,9 @@ pub struct Ai {
     pub models: Vec<String>,
     pub turn_deadline_ms: u64,
     pub concurrency: usize,
+    pub retrieval: Method,
     pub embedding: Embedding,
+    pub documents: Documents,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, strum::Display)]
@@ -163,6 +166,16 @@ pub struct Embedding {
     pub base_url: String,
     pub model: String,
     pub api_key: SecretString,
+    pub least_similarity: f64,
+}
+
+/// How files are read.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Documents {
+    pub max_upload_bytes: usize,
+    pub timeout_s: u64,
+    pub memory_mb: u64,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -305,6 +318,18 @@ fn validate(config: &Config) -> Result<Vec<String>, ConfigError> {
     if config.ai.provider != AiProvider::Builtin {
         return Err(refuse("ai.provider", "this version has only the builtin provider"));
     }
+    if config.ai.documents.memory_mb < 256 {
+        return Err(refuse(
+            "ai.documents.memory_mb",
+            "must be at least 256: the reading process itself needs room",
+        ));
+    }
+    if !(config.ai.embedding.least_similarity > 0.0 && config.ai.embedding.least_similarity <= 1.0) {
+        return Err(refuse("ai.embedding.least_similarity", "must be above 0 and at most 1"));
+    }
+    if config.ai.retrieval != Method::Text {
+        return Err(refuse("ai.retrieval", "this version has no provider of vectors: text only"));
+    }
     let conversation = &config.conversation;
     if conversation.max_wait_ms < conversation.quiet_ms
         || conversation.max_wait_ms < conversation.greeting_quiet_ms
@@ -319,6 +344,8 @@ fn validate(config: &Config) -> Result<Vec<String>, ConfigError> {
         ("events.poll_ms", config.events.poll_ms),
         ("events.keep_days", u64::try_from(config.events.keep_days).unwrap_or(0)),
         ("ai.concurrency", config.ai.concurrency as u64),
+        ("ai.documents.max_upload_bytes", config.ai.documents.max_upload_bytes as u64),
+        ("ai.documents.timeout_s", config.ai.documents.timeout_s),
         ("database.max_connections", u64::from(config.database.max_connections)),
         ("conversation.sweep_ms", conversation.sweep_ms),
     ])?;

@@ -12,6 +12,7 @@
 )]
 
 mod ai;
+mod ai_documents;
 mod bus;
 mod case;
 mod case_actor;
