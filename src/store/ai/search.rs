@@ -13,6 +13,8 @@ use crate::store::StoreError;
 const COMMON: i64 = 1000;
 /// Common terms alone are searched for only if they are so much of the question that a passage may answer it.
 const COMMON_SHARE: f64 = 0.4;
+/// A common term is looked for beside rarer ones if it weighs at least so much of what the heaviest does.
+const TELLING: f64 = 0.2;
 /// What a word is worth that is spelt nearly like the term.
 const NEARLY: f64 = 0.7;
 
@@ -158,7 +160,7 @@ struct Probes {
     rare: Vec<String>,
     /// What having it is worth.
     worth: Vec<f64>,
-    /// All common terms together, and all but one.
+    /// All common terms together, and all but the commonest.
     common: Vec<String>,
 }
 
@@ -173,7 +175,9 @@ impl Probes {
             probes.rare.push((*query).to_owned());
             probes.worth.push(term.weight * term.credit);
         }
-        for (term, query) in &common {
+        // What is nearly everywhere tells candidates apart no more than chance does, and is long to read.
+        let telling = TELLING * terms.iter().map(|term| term.weight).fold(0.0, f64::max);
+        for (term, query) in common.iter().filter(|(term, _)| term.weight >= telling) {
             if let Some(any_rare) = &any_rare {
                 probes.rare.push(format!("({query}) & ({any_rare})"));
                 probes.worth.push(term.weight * term.credit);
@@ -186,8 +190,9 @@ impl Probes {
                 let kept = common.iter().enumerate().filter(|(place, _)| Some(*place) != without);
                 kept.map(|(_, (_, query))| format!("({query})")).collect::<Vec<_>>().join(" & ")
             };
-            let fewer = if common.len() > 1 { common.len() } else { 0 };
-            let all_but_one = (0..fewer).map(Some);
+            let commonest =
+                (0..common.len()).max_by_key(|place| common.get(*place).map(|(term, _)| term.passages));
+            let all_but_one = commonest.filter(|_| common.len() > 1).map(Some);
             probes.common = std::iter::once(None).chain(all_but_one).map(all).collect();
             probes.common.retain(|query| !query.is_empty());
         }
@@ -217,6 +222,9 @@ mod tests {
 
         let probes = Probes::of(&[term("'surat'", 9000, 1.0), term("'syarat'", 5000, 1.5)]);
         assert!(probes.rare.is_empty());
-        assert_eq!(probes.common, ["('surat') & ('syarat')", "('syarat')", "('surat')"]);
+        assert_eq!(probes.common, ["('surat') & ('syarat')", "('syarat')"]);
+
+        let probes = Probes::of(&[term("'ktp'", 300, 4.0), term("'kantor'", 19_000, 0.7)]);
+        assert_eq!(probes.rare, ["'ktp'"]);
     }
 }
