@@ -23,7 +23,7 @@ use serde::Deserialize;
 
 use crate::passwords;
 
-pub use ai::{Ai, AiProvider, Embedding, EmbeddingProvider, Price};
+pub use ai::{Ai, AiProvider, Documents, Embedding, EmbeddingProvider, Price};
 pub use media::{Media, MediaStore};
 pub use nodes::Services;
 pub use office::{Hours, Office};

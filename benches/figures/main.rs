@@ -2,7 +2,8 @@
 //!
 //! Started by `scripts/bench`, which gives `DATABASE_URL`: a PostgreSQL of its own with full durability; and, for what is
 //! measured of many nodes, `TEST_BROKER_URL` and `TEST_BROKER_MANAGEMENT_URL`: a RabbitMQ of its own. `--quick` only shows that
-//! everything starts: its numbers mean nothing. `node`, `actors`, `intake`, `turns` and `nodes` measure a part.
+//! everything starts: its numbers mean nothing. `node`, `actors`, `intake`, `turns`, `retrieval` and `nodes`
+//! measure a part.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command whose output is its purpose")]
 
@@ -16,6 +17,7 @@ mod node;
 mod nodes;
 mod process;
 mod report;
+mod retrieval;
 mod service;
 
 use std::path::Path;
@@ -40,6 +42,9 @@ pub struct Extent {
     actors: usize,
     /// Nodes of one system at most.
     nodes: usize,
+    /// Passages to be found, and questions of a round.
+    passages: usize,
+    questions: usize,
 }
 
 const FULL: Extent = Extent {
@@ -50,6 +55,8 @@ const FULL: Extent = Extent {
     turns: 4_000,
     actors: 100_000,
     nodes: 4,
+    passages: 20_000,
+    questions: 300,
 };
 const QUICK: Extent = Extent {
     rounds: 1,
@@ -59,6 +66,8 @@ const QUICK: Extent = Extent {
     turns: 50,
     actors: 1_000,
     nodes: 3,
+    passages: 200,
+    questions: 10,
 };
 
 fn main() -> anyhow::Result<()> {
@@ -91,6 +100,9 @@ async fn run() -> anyhow::Result<()> {
     }
     if wanted("turns") {
         node::turns(&server, &extent, &mut report).await?;
+    }
+    if wanted("retrieval") {
+        retrieval::measure(&server, &extent, &mut report).await?;
     }
     if wanted("nodes") {
         nodes::measure(&server, &extent, &mut report).await?;

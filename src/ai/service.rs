@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::digest::{Context, SHA256, digest};
 use jiff::civil::Date;
 use sqlx::PgPool;
 use tokio::time::timeout;
@@ -13,11 +13,12 @@ use super::builtin::{self, Reading};
 use super::chunking::{self, DocumentKind};
 use super::grounding;
 use super::providers::assistance::Assistance;
-use super::retrieval;
+use super::retrieval::{self, Retriever};
 use crate::dialogue::understanding::{Intent, UnderstandRequest, Understanding, Urgency};
 use crate::store::StoreError;
 use crate::store::ai::analytics::{self, DailyCount};
-use crate::store::ai::{self as store, FoundPassage, NewSource, PutOutcome, SourceRow};
+use crate::store::ai::documents::{self, SourceRow};
+use crate::store::ai::{self as store, FoundPassage, NewSource, PutOutcome};
 
 pub use crate::dialogue::understanding::BUILTIN_MODEL;
 
@@ -68,17 +69,24 @@ pub struct AiService {
     pool: PgPool,
     deadline: Duration,
     assistance: Option<Assistance>,
+    retriever: Retriever,
 }
 
 impl AiService {
     /// `deadline` is the time for one turn, everything included. Understands by the builtin alone.
     pub fn new(pool: PgPool, deadline: Duration) -> Self {
-        AiService { pool, deadline, assistance: None }
+        let retriever = Retriever::full_text(pool.clone());
+        AiService { pool, deadline, assistance: None, retriever }
     }
 
     /// The same with the help of a model, if there is one.
     pub fn assisted_by(self, assistance: Option<Assistance>) -> Self {
         AiService { assistance, ..self }
+    }
+
+    /// Finds passages by that retriever instead of by full text alone.
+    pub fn with_retriever(self, retriever: Retriever) -> Self {
+        AiService { retriever, ..self }
     }
 
     /// The time for one turn.
@@ -128,7 +136,7 @@ impl AiService {
         let (mut terms, mut found) = (Vec::new(), Vec::new());
         if asks {
             let most = if turn.is_some() { PASSAGES_TO_POINT_AT } else { retrieval::PASSAGES };
-            let search = retrieval::search(&self.pool, &request.texts, None, most);
+            let search = self.retriever.search(&request.texts, None, most);
             let left = until.saturating_duration_since(Instant::now());
             found = timeout(left, search).await.map_err(|_| AiError::Deadline)??;
             terms = retrieval::terms(&request.texts);
@@ -160,7 +168,7 @@ impl AiService {
         kategori: Option<&str>,
         limit: i64,
     ) -> Result<Vec<FoundPassage>, StoreError> {
-        retrieval::search(&self.pool, &[query.to_owned()], kategori, limit).await
+        self.retriever.search(&[query.to_owned()], kategori, limit).await
     }
 
     /// Cuts a document into passages and puts them in place of its older ones.
@@ -192,7 +200,7 @@ impl AiService {
     /// # Errors
     /// As [`StoreError`].
     pub async fn document(&self, source_id: Uuid) -> Result<Option<SourceRow>, StoreError> {
-        Ok(store::source(&self.pool, source_id).await?.filter(|source| source.status != "deleted"))
+        Ok(documents::source(&self.pool, source_id).await?.filter(|source| source.status != "deleted"))
     }
 }
 
@@ -209,7 +217,13 @@ pub async fn put_document(pool: &PgPool, document: &Document) -> Result<PutOutco
         source_id: document.source_id,
         version: document.version,
         kind: document.kind.to_string(),
-        content_hash: content_hash(document.kind, &title, document.kategori.as_deref(), &content),
+        content_hash: content_hash(
+            &document.kind.to_string(),
+            &title,
+            document.kategori.as_deref(),
+            content.as_bytes(),
+        ),
+        content_sha256: digest(&SHA256, content.as_bytes()).as_ref().to_vec(),
         characters: i32::try_from(content.chars().count()).unwrap_or(i32::MAX),
         kategori: document.kategori.clone(),
         title,
@@ -217,11 +231,12 @@ pub async fn put_document(pool: &PgPool, document: &Document) -> Result<PutOutco
     store::put_source(pool, &source, &passages).await
 }
 
-fn content_hash(kind: DocumentKind, title: &str, kategori: Option<&str>, content: &str) -> Vec<u8> {
+/// SHA-256 over what decides a document's passages.
+pub(super) fn content_hash(kind: &str, title: &str, kategori: Option<&str>, content: &[u8]) -> Vec<u8> {
     let mut context = Context::new(&SHA256);
-    for part in [kind.to_string().as_str(), title, kategori.unwrap_or_default(), content] {
+    for part in [kind.as_bytes(), title.as_bytes(), kategori.unwrap_or_default().as_bytes(), content] {
         context.update(&(part.len() as u64).to_be_bytes());
-        context.update(part.as_bytes());
+        context.update(part);
     }
     context.finish().as_ref().to_vec()
 }

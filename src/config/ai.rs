@@ -6,9 +6,12 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::{ConfigError, is_unset, refuse, refuse_zero};
+use crate::ai::retrieval::Method;
 
 /// The widest vector that an HNSW index of pgvector takes.
 const WIDEST_VECTOR: usize = 2_000;
+/// Below this the process that reads files cannot even start.
+const LEAST_MEMORY_MB: u64 = 256;
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,7 +30,18 @@ pub struct Ai {
     pub circuit_pause_ms: u64,
     pub turn_deadline_ms: u64,
     pub concurrency: usize,
+    pub retrieval: Method,
     pub embedding: Embedding,
+    pub documents: Documents,
+}
+
+/// How files are read.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Documents {
+    pub max_upload_bytes: usize,
+    pub timeout_s: u64,
+    pub memory_mb: u64,
 }
 
 /// What a million tokens cost. In the environment a list is one of words, so a word that is a number will do.
@@ -75,6 +89,7 @@ pub struct Embedding {
     pub passage_prefix: String,
     pub query_prefix: String,
     pub timeout_ms: u64,
+    pub least_similarity: f64,
 }
 
 /// Who turns texts into vectors.
@@ -97,7 +112,16 @@ impl Ai {
             ("ai.circuit_failures", u64::from(self.circuit_failures)),
             ("ai.turn_deadline_ms", self.turn_deadline_ms),
             ("ai.embedding.timeout_ms", self.embedding.timeout_ms),
+            ("ai.documents.max_upload_bytes", self.documents.max_upload_bytes as u64),
+            ("ai.documents.timeout_s", self.documents.timeout_s),
         ])?;
+        if self.documents.memory_mb < LEAST_MEMORY_MB {
+            let why = format!("must be at least {LEAST_MEMORY_MB}: the reading process itself needs room");
+            return Err(refuse("ai.documents.memory_mb", why));
+        }
+        if self.retrieval != Method::Text && self.embedding.provider == EmbeddingProvider::None {
+            return Err(refuse("ai.retrieval", "wants vectors: set ai.embedding.provider, or use text"));
+        }
         self.validate_provider(warnings)?;
         self.validate_prices()?;
         self.embedding.validate(warnings)
@@ -155,6 +179,9 @@ impl Ai {
 
 impl Embedding {
     fn validate(&self, warnings: &mut Vec<String>) -> Result<(), ConfigError> {
+        if !(self.least_similarity > 0.0 && self.least_similarity <= 1.0) {
+            return Err(refuse("ai.embedding.least_similarity", "must be above 0 and at most 1"));
+        }
         if self.provider == EmbeddingProvider::None {
             if !self.model.is_empty() {
                 return Err(refuse(

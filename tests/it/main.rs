@@ -12,6 +12,7 @@
 )]
 
 mod ai;
+mod ai_documents;
 mod ai_providers;
 mod bus;
 mod case;
