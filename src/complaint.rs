@@ -74,6 +74,11 @@ impl ComplaintStatus {
         self.may_become().contains(&next)
     }
 
+    /// Whether the office still has to do with it itself.
+    pub fn is_open(self) -> bool {
+        matches!(self, Baru | Terverifikasi | Diproses | MenungguWarga)
+    }
+
     /// The name on the wire and in the database.
     pub fn as_str(self) -> &'static str {
         self.into()

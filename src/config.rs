@@ -5,6 +5,7 @@
 //! unknown keys and impossible combinations are refused, naming the key. Secrets that nobody gave are made by [`secrets`],
 //! unless other nodes must have the same ([`nodes`]).
 
+mod ai;
 mod media;
 mod nodes;
 mod office;
@@ -22,6 +23,7 @@ use serde::Deserialize;
 
 use crate::passwords;
 
+pub use ai::{Ai, AiProvider, Documents, Embedding, EmbeddingProvider, Price};
 pub use media::{Media, MediaStore};
 pub use nodes::Services;
 pub use office::{Hours, Office};
@@ -132,37 +134,6 @@ pub struct Internal {
 #[serde(deny_unknown_fields)]
 pub struct Listener {
     pub bind: SocketAddr,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Ai {
-    pub bind: SocketAddr,
-    pub provider: AiProvider,
-    pub base_url: String,
-    pub api_key: SecretString,
-    pub models: Vec<String>,
-    pub turn_deadline_ms: u64,
-    pub concurrency: usize,
-    pub embedding: Embedding,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, strum::Display)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum AiProvider {
-    Builtin,
-    Gemini,
-    Openai,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Embedding {
-    pub provider: String,
-    pub base_url: String,
-    pub model: String,
-    pub api_key: SecretString,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -302,9 +273,7 @@ fn validate(config: &Config) -> Result<Vec<String>, ConfigError> {
     }
     nodes::validate(config)?;
     refuse_short_secrets(config)?;
-    if config.ai.provider != AiProvider::Builtin {
-        return Err(refuse("ai.provider", "this version has only the builtin provider"));
-    }
+    config.ai.validate(&mut warnings)?;
     let conversation = &config.conversation;
     if conversation.max_wait_ms < conversation.quiet_ms
         || conversation.max_wait_ms < conversation.greeting_quiet_ms
@@ -318,7 +287,6 @@ fn validate(config: &Config) -> Result<Vec<String>, ConfigError> {
         ("intake.max_batch_rows", config.intake.max_batch_rows as u64),
         ("events.poll_ms", config.events.poll_ms),
         ("events.keep_days", u64::try_from(config.events.keep_days).unwrap_or(0)),
-        ("ai.concurrency", config.ai.concurrency as u64),
         ("database.max_connections", u64::from(config.database.max_connections)),
         ("conversation.sweep_ms", conversation.sweep_ms),
     ])?;
@@ -388,6 +356,27 @@ mod tests {
         ("GOVCONNECT_MEDIA__SECRET_ACCESS_KEY", "a-secret-key"),
     ];
 
+    const OPENAI: &[(&str, &str)] = &[
+        ("GOVCONNECT_AI__PROVIDER", "openai"),
+        ("GOVCONNECT_AI__API_KEY", "a-key-of-the-provider"),
+        ("GOVCONNECT_AI__MODELS", "first,second"),
+    ];
+
+    #[test]
+    fn a_provider_is_set_whole_and_its_key_is_not_told() {
+        let prices =
+            [("GOVCONNECT_AI__INPUT_PRICES", "0.3, 0.1"), ("GOVCONNECT_AI__OUTPUT_PRICES", "2.5,0.4")];
+        let loaded = with(&[OPENAI, &prices, &[("GOVCONNECT_AI__DAILY_BUDGET", "12.5")]].concat()).unwrap();
+        let ai = &loaded.config.ai;
+        assert_eq!(ai.output_prices, [Price(2.5), Price(0.4)]);
+        assert!((ai.daily_budget - 12.5).abs() < f64::EPSILON);
+        let text = report(&loaded.sources);
+        assert!(text.contains("first, second") && text.contains("12.5"), "{text}");
+        assert!(
+            !text.contains("a-key-of-the-provider") && !format!("{ai:?}").contains("a-key-of-the-provider")
+        );
+    }
+
     #[test]
     fn a_bucket_is_set_whole_and_its_keys_are_not_told() {
         let loaded =
@@ -433,6 +422,16 @@ mod tests {
             (vec![("GOVCONNECT_OFFICE__HOLIDAYS", "25 Desember")], "office.holidays"),
             (vec![("GOVCONNECT_ENVIRONMENT", "production")], "whatsapp.app_secret"),
             (vec![("GOVCONNECT_CHANNEL__BIND", "nowhere")], "channel.bind"),
+            (vec![("GOVCONNECT_AI__PROVIDER", "gemini")], "ai.models"),
+            (vec![("GOVCONNECT_AI__PROVIDER", "clever")], "ai.provider"),
+            (vec![("GOVCONNECT_AI__MODELS", "a-model")], "ai.models"),
+            (vec![("GOVCONNECT_AI__BASE_URL", "http://127.0.0.1:1/v1")], "ai.base_url"),
+            (vec![("GOVCONNECT_AI__PROVIDER", "gemini"), ("GOVCONNECT_AI__MODELS", "a")], "ai.api_key"),
+            ([OPENAI, &[("GOVCONNECT_AI__BASE_URL", "nowhere")]].concat(), "ai.base_url"),
+            ([OPENAI, &[("GOVCONNECT_AI__INPUT_PRICES", "0.3")]].concat(), "ai.input_prices"),
+            ([OPENAI, &[("GOVCONNECT_AI__DAILY_BUDGET", "2.5")]].concat(), "ai.daily_budget"),
+            ([OPENAI, &[("GOVCONNECT_AI__CALL_TIMEOUT_MS", "60000")]].concat(), "ai.call_timeout_ms"),
+            (vec![("GOVCONNECT_AI__EMBEDDING__PROVIDER", "openai")], "ai.embedding.model"),
             (vec![("GOVCONNECT_WHATSAPP__SEND_TRIES", "0")], "whatsapp.send_tries"),
             (vec![("GOVCONNECT_WHATSAPP__WINDOW_TEMPLATE__NAME", "Buka Lagi")], "whatsapp.window_template"),
             (

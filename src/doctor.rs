@@ -9,6 +9,7 @@ use lapin::{Connection, ConnectionProperties};
 use secrecy::ExposeSecret;
 use tokio::time::timeout;
 
+use crate::ai::providers;
 use crate::config::{Config, is_unset};
 use crate::http_client;
 use crate::media::storage::MediaStorage;
@@ -30,6 +31,7 @@ pub async fn run(config: &Config, output: &mut impl Write) -> anyhow::Result<Exi
         ("message broker", broker(config).await),
         ("media store", media_store(config).await),
         ("graph api", graph(config).await),
+        ("ai provider", ai_provider(config).await),
         ("ports", ports(config)),
     ] {
         match result {
@@ -82,6 +84,15 @@ async fn graph(config: &Config) -> anyhow::Result<String> {
     let status =
         client.get(&config.whatsapp.graph_url).send().await.map_err(reqwest::Error::without_url)?.status();
     Ok(format!("answers (HTTP {})", status.as_u16()))
+}
+
+/// Lists the provider's models, which costs nothing and shows whether it takes the key.
+async fn ai_provider(config: &Config) -> anyhow::Result<String> {
+    let probe = timeout(PATIENCE, providers::probe(&config.ai));
+    Ok(match probe.await.map_err(|_| anyhow::anyhow!("no answer in time"))?? {
+        Some(models) => format!("{} answers (for {models})", config.ai.provider),
+        None => "none configured: the builtin needs no network".into(),
+    })
 }
 
 fn ports(config: &Config) -> anyhow::Result<String> {

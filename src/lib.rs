@@ -14,6 +14,7 @@ pub mod config;
 pub mod crash_point;
 pub mod dialogue;
 pub mod doctor;
+pub mod extract_command;
 pub mod health_command;
 pub mod http;
 pub mod http_client;

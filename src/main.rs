@@ -1,5 +1,5 @@
 //! The command line: `serve`, `migrate`, `admin`, `cluster`, `bus`, `simulator`, `check-config`, `doctor`, `health`,
-//! `openapi`, `postgres`.
+//! `extract`, `openapi`, `postgres`.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -12,6 +12,7 @@ use govconnect::bus_command::{self, BusArgs};
 use govconnect::clock::Clock;
 use govconnect::cluster_command::{self, ClusterArgs};
 use govconnect::config::{self, Loaded, Overrides};
+use govconnect::extract_command::{self, ExtractArgs};
 use govconnect::health_command::{self, HealthArgs};
 use govconnect::node::database::Database;
 use govconnect::openapi_command::{self, OpenapiArgs};
@@ -66,6 +67,9 @@ enum Command {
         #[command(flatten)]
         health: HealthArgs,
     },
+    /// Read one file and say what is in it; started by a node for each file
+    #[command(hide = true)]
+    Extract(ExtractArgs),
     /// Print a service's OpenAPI document
     Openapi(OpenapiArgs),
     /// Run the embedded PostgreSQL alone, or around a command
@@ -121,7 +125,12 @@ fn main() -> ExitCode {
     #[cfg(feature = "failpoints")]
     let _armed = govconnect::crash_point::arm();
     let command = CommandLine::parse().command;
-    match start(command) {
+    let ended = match &command {
+        // Without a runtime and its threads: the process gives up what it does not need.
+        Command::Extract(args) => extract_command::run(args),
+        _ => start(command),
+    };
+    match ended {
         Ok(code) => code,
         Err(error) => {
             // The end of the line: there is nobody else to tell.
@@ -196,6 +205,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let loaded = config::load(&settings.overrides())?;
             return health_command::run(&health, &loaded.config, &mut std::io::stdout()).await;
         }
+        Command::Extract(args) => return extract_command::run(&args),
         Command::Openapi(args) => {
             openapi_command::run(&args, &node::services::descriptions(), &mut std::io::stdout())?;
         }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use prometheus::{
-    Encoder, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
-    Opts, Registry, TextEncoder, histogram_opts, opts,
+    Counter, Encoder, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder, histogram_opts, opts,
 };
 use serde_json::Value;
 use strum::IntoEnumIterator;
@@ -90,6 +90,18 @@ pub struct Metrics {
     pub takeover_cancelled: IntCounter,
     /// Calls to the case actor (`call`; `outcome`: answered, refused, unavailable).
     pub case_calls: IntCounterVec,
+    /// Calls of models (`outcome`: answered, or how it failed).
+    pub ai_calls: IntCounterVec,
+    /// Seconds of one call of a model.
+    pub ai_call_seconds: HistogramVec,
+    /// Tokens that models took (`direction`: input, output).
+    pub ai_tokens: IntCounterVec,
+    /// What they cost, in the currency of the prices that are set.
+    pub ai_cost: Counter,
+    /// Questions to models that the builtin answered instead (`reason`).
+    pub ai_fallbacks: IntCounterVec,
+    /// Models that are left alone after failures.
+    pub ai_circuits_opened: IntCounter,
     /// Attempts to fetch a file from Meta (`outcome`: stored, retried, refused, failed, not_wanted).
     pub media_downloads: IntCounterVec,
     /// Bytes stored (`direction`: in, upload).
@@ -178,7 +190,19 @@ impl Metrics {
             &["outbox"],
         )?;
         registry.register(Box::new(events_oldest_pending_seconds.clone()))?;
+        let ai_cost = Counter::new("ai_cost_total", "What models cost, in the currency of the prices")?;
+        registry.register(Box::new(ai_cost.clone()))?;
         let metrics = Metrics {
+            ai_calls: counters("ai_calls_total", "Calls of models", &["outcome"])?,
+            ai_call_seconds: histogram("ai_call_seconds", "Time of one call of a model", &[])?,
+            ai_tokens: counters("ai_tokens_total", "Tokens that models took", &["direction"])?,
+            ai_cost,
+            ai_fallbacks: counters(
+                "ai_fallbacks_total",
+                "Questions to models that the builtin answered instead",
+                &["reason"],
+            )?,
+            ai_circuits_opened: single("ai_circuits_opened_total", "Models left alone after failures")?,
             events_published: counters("events_published_total", "Events published", &["routing_key"])?,
             events_refused: counters(
                 "events_refused_total",
@@ -303,6 +327,23 @@ impl Metrics {
             (&self.media_downloads, &["stored", "retried", "refused", "failed", "not_wanted"]),
             (&self.media_bytes, &["in", "upload"]),
             (&self.events_published, &ROUTING_KEYS),
+            (
+                &self.ai_calls,
+                &[
+                    "answered",
+                    "rate_limited",
+                    "server_failed",
+                    "refused",
+                    "unreachable",
+                    "timed_out",
+                    "cut",
+                    "malformed",
+                    "truncated",
+                    "blocked",
+                ],
+            ),
+            (&self.ai_tokens, &["input", "output"]),
+            (&self.ai_fallbacks, &["circuit_open", "deadline", "budget"]),
         ] {
             for value in values {
                 counter.with_label_values(&[value]);
@@ -331,8 +372,12 @@ impl Metrics {
             self.events_refused.with_label_values(&[outbox.service()]);
             self.events_oldest_pending_seconds.with_label_values(&[outbox.service()]);
         }
-        for histogram in [&self.intake_commit_seconds, &self.intake_batch_rows, &self.media_download_seconds]
-        {
+        for histogram in [
+            &self.intake_commit_seconds,
+            &self.intake_batch_rows,
+            &self.media_download_seconds,
+            &self.ai_call_seconds,
+        ] {
             histogram.with_label_values(&[] as &[&str]);
         }
     }

@@ -9,6 +9,7 @@ mod banner;
 mod calls;
 mod channel;
 pub mod database;
+mod documents;
 mod live_chat;
 mod media;
 pub mod services;
@@ -36,6 +37,9 @@ use crate::actors::relay::EventRelays;
 use crate::actors::supervision;
 use crate::actors::supervision::{BusDuties, Vital};
 use crate::admin_command;
+use crate::ai::documents::Documents;
+use crate::ai::providers;
+use crate::ai::providers::assistance::Assistance;
 use crate::ai::service::AiService;
 use crate::bus::events::PublishEvents;
 use crate::bus::live_chat::Announcer;
@@ -58,6 +62,7 @@ use crate::store::outboxes::Outbox;
 use calls::Office;
 use channel::Channel;
 use database::Database;
+use documents::DocumentWork;
 
 /// The file in `data_dir` that tells where a node listens; for scripts and tests that asked for port 0.
 pub const ADDRESSES_FILE: &str = "addresses.json";
@@ -148,6 +153,7 @@ struct Node {
     leave: watch::Sender<bool>,
     relays: EventRelays,
     duties: BusDuties,
+    document_work: Option<DocumentWork>,
     background: Vec<JoinHandle<()>>,
     must_stop: watch::Receiver<Option<MustStop>>,
     vital_ended: watch::Receiver<Option<&'static str>>,
@@ -171,7 +177,14 @@ impl Node {
         let first_password = set_up(config, &pool, &clock).await?;
         let simulator = start_simulator(config, &clock).await?;
 
-        let ai = AiService::new(pool.clone(), Duration::from_millis(config.ai.turn_deadline_ms));
+        let assistance =
+            Assistance::from_config(&config.ai, config.time_zone(), clock.clone(), metrics.clone())
+                .context("ai.provider")?;
+        let embedder = providers::embedder(&config.ai.embedding).context("ai.embedding")?;
+        let ai = AiService::new(pool.clone(), Duration::from_millis(config.ai.turn_deadline_ms))
+            .assisted_by(assistance)
+            .with_retriever(documents::retriever(config, &pool, embedder.as_ref()));
+        let documents = Documents::new(pool.clone(), config.ai.documents.max_upload_bytes);
         let live_chat = LiveChat::new(&metrics);
         let (vital, vital_ended) = Vital::new();
         let arbiters = supervision::arbiters()?;
@@ -236,6 +249,9 @@ impl Node {
             background.push(background::share_rates(&metrics, numbers, view.clone()));
         }
 
+        let document_work =
+            config.has(Role::Ai).then(|| documents::start(config, &metrics, &pool, id, &documents, embedder));
+
         let draining = Arc::new(AtomicBool::new(false));
         let parts = services::Parts {
             config,
@@ -243,6 +259,7 @@ impl Node {
             metrics: &metrics,
             pool: &pool,
             ai: &ai,
+            documents: &documents,
             node: id,
             draining: &draining,
             bus: &bus,
@@ -267,6 +284,7 @@ impl Node {
             leave,
             relays,
             duties,
+            document_work,
             background,
             must_stop,
             vital_ended,
@@ -301,6 +319,11 @@ impl Node {
             && timeout(grace, media.send(DrainMedia)).await.is_err()
         {
             tracing::warn!("media could not be given back in time; the claims run out by themselves");
+        }
+        if let Some(work) = self.document_work
+            && timeout(grace, work.stop()).await.is_err()
+        {
+            tracing::warn!("documents could not be given back in time; the claims run out by themselves");
         }
         if timeout(grace, self.relays.drain()).await.is_err() {
             tracing::warn!("some events were not published in time; the next start publishes them");

@@ -1,10 +1,10 @@
-//! The case service of a dialogue, in memory: files, withdraws and lists.
+//! The case service of a dialogue, in memory: files, changes, withdraws and lists.
 
 use jiff::Timestamp;
 
 use govconnect::dialogue::answers::Answer;
 use govconnect::dialogue::state::Draft;
-use govconnect::dialogue::turn::{ComplaintFact, Effect, Facts, Lookup};
+use govconnect::dialogue::turn::{Amendment, ComplaintFact, Effect, Facts, Lookup};
 use govconnect::dialogue::understanding::Urgency;
 
 use crate::data::Filed;
@@ -34,6 +34,7 @@ impl CaseService {
     pub fn answer(&mut self, effect: &Effect, now: Timestamp) -> Answer {
         match effect {
             Effect::CreateComplaint(draft) => self.file(draft, now),
+            Effect::AmendComplaint { lap_id, amendment, .. } => self.amend(lap_id, amendment),
             Effect::CancelComplaint { lap_id, .. } => self.cancel(lap_id),
         }
     }
@@ -54,6 +55,22 @@ impl CaseService {
         let kategori = complaint.kategori.clone();
         self.complaints.push(complaint);
         Answer::Created { lap_id, kategori }
+    }
+
+    /// As for a complaint that nobody has looked at yet.
+    fn amend(&mut self, lap_id: &str, amendment: &Amendment) -> Answer {
+        let lap_id = lap_id.to_owned();
+        let Some(complaint) = self.complaints.iter_mut().find(|complaint| complaint.lap_id == lap_id) else {
+            return Answer::NotAmended { lap_id };
+        };
+        // The place of an emergency completes it.
+        let complete = !complaint.emergency || !complaint.alamat.is_empty() || complaint.has_pin;
+        self.updated += usize::from(complete);
+        complaint.kategori = amendment.kategori.clone().unwrap_or_else(|| complaint.kategori.clone());
+        complaint.alamat = amendment.alamat.clone().unwrap_or_else(|| complaint.alamat.clone());
+        complaint.has_pin |= amendment.pin.is_some();
+        let (kategori, alamat) = (complaint.kategori.clone(), complaint.alamat.clone());
+        Answer::Amended { lap_id, kategori, alamat }
     }
 
     fn cancel(&mut self, lap_id: &str) -> Answer {
@@ -78,6 +95,7 @@ impl CaseService {
         let fact = |complaint: &Complaint| ComplaintFact {
             lap_id: complaint.lap_id.clone(),
             kategori: complaint.kategori.clone(),
+            alamat: complaint.alamat.clone(),
             status: if complaint.cancelled { "dibatalkan" } else { "baru" }.into(),
         };
         let complaints = self.complaints.iter().rev().filter(wanted).map(fact).collect();

@@ -96,7 +96,6 @@ pub enum Said {
     Text {
         text: String,
         #[serde(default)]
-        #[expect(dead_code, reason = "a turn is told nothing of forwarding yet")]
         forwarded_many_times: bool,
     },
     Image {

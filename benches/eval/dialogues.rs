@@ -4,11 +4,11 @@
 use jiff::{SignedDuration, Timestamp};
 
 use govconnect::ai::service::AiService;
-use govconnect::dialogue::answers;
 use govconnect::dialogue::reply::{Reply, ReplyButton};
 use govconnect::dialogue::state::DialogueState;
 use govconnect::dialogue::turn::{self, BatchMessage, OfficeVoice};
 use govconnect::dialogue::understanding::{UnderstandRequest, Understanding};
+use govconnect::dialogue::{answers, phrases};
 use govconnect::ids::{DraftId, MessageId};
 
 use crate::case_service::CaseService;
@@ -123,7 +123,7 @@ impl Conversation {
         }
         let understanding = self.understand(&messages).await?;
         let language = understanding.language;
-        let facts = self.case.facts(&turn::lookups(&understanding));
+        let facts = self.case.facts(&turn::lookups(&self.state, &understanding));
         let outcome = turn::take(
             std::mem::take(&mut self.state),
             &turn::Input {
@@ -139,7 +139,9 @@ impl Conversation {
         self.state = outcome.state;
         self.every_turn_declined &= understanding.off_topic;
         self.take_reply(outcome.reply);
-        self.with_person |= outcome.hand_over.is_some();
+        // An alarm, or a voice to be heard, calls people to look; the bot goes on serving.
+        let looked_at = [phrases::EMERGENCY, phrases::TO_BE_HEARD];
+        self.with_person |= outcome.hand_over.is_some_and(|reason| !looked_at.contains(&reason.as_str()));
         for effect in &outcome.effects {
             let answer = self.case.answer(effect, self.now);
             let state = std::mem::take(&mut self.state);
@@ -153,14 +155,22 @@ impl Conversation {
 
     async fn understand(&self, messages: &[BatchMessage]) -> anyhow::Result<Understanding> {
         let words = messages.iter().filter(|message| {
-            turn::is_said(&message.kind) && message.button.is_none() && message.pin.is_none()
+            turn::is_said(&message.kind)
+                && message.button.is_none()
+                && message.pin.is_none()
+                && !turn::is_chain(message)
         });
         let texts: Vec<String> = words.filter_map(|message| message.text.clone()).collect();
         if texts.is_empty() || !turn::deserves_reply(messages) {
             return Ok(Understanding::default());
         }
-        let request = UnderstandRequest { texts, asked_for: self.state.asked_for(), context: Vec::new() };
-        Ok(self.ai.understand(&request).await?)
+        let request = UnderstandRequest {
+            texts,
+            asked_for: self.state.asked_for(),
+            context: Vec::new(),
+            names: Vec::new(),
+        };
+        Ok(self.ai.understand_traced(&request).await?.reading.understanding)
     }
 
     fn take_reply(&mut self, reply: Option<Reply>) {
@@ -180,8 +190,9 @@ impl Conversation {
             ..BatchMessage::default()
         };
         match said {
-            // Of forwarding a turn is told nothing yet.
-            Said::Text { text, forwarded_many_times: _ } => message("text", Some(text)),
+            Said::Text { text, forwarded_many_times } => {
+                BatchMessage { forwarded_many_times: *forwarded_many_times, ..message("text", Some(text)) }
+            }
             Said::Image { caption } => message("image", caption.as_ref()),
             Said::Audio {} => message("audio", None),
             Said::Location { latitude, longitude, name, address } => BatchMessage {
@@ -197,7 +208,7 @@ impl Conversation {
 
     /// The button with this title that was shown last.
     fn button(&self, title: &str) -> Option<&ReplyButton> {
-        let mut shown = self.replies.iter().rev().flat_map(|reply| &reply.buttons);
+        let mut shown = self.replies.iter().rev().flat_map(Reply::buttons);
         shown.find(|button| button.title.eq_ignore_ascii_case(title))
     }
 
@@ -218,7 +229,7 @@ impl Conversation {
 
 /// Everything of a reply that is read, in lower case.
 fn words_of(reply: &Reply) -> String {
-    let titles = reply.buttons.iter().map(|button| button.title.as_str());
+    let titles = reply.buttons().iter().map(|button| button.title.as_str());
     let all: Vec<&str> = std::iter::once(reply.text.as_str()).chain(titles).collect();
     all.join("\n").to_lowercase()
 }

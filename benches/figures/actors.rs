@@ -117,6 +117,8 @@ fn nothing_open(look: &Look) -> Loaded {
             retry_at: None,
             parked: false,
             returned_at: None,
+            remind_at: None,
+            window_expires_at: None,
         },
         inbox: Vec::new(),
         calls: Vec::new(),

@@ -2,7 +2,8 @@
 //!
 //! Started by `scripts/bench`, which gives `DATABASE_URL`: a PostgreSQL of its own with full durability; and, for what is
 //! measured of many nodes, `TEST_BROKER_URL` and `TEST_BROKER_MANAGEMENT_URL`: a RabbitMQ of its own. `--quick` only shows that
-//! everything starts: its numbers mean nothing. `node`, `actors`, `intake`, `turns` and `nodes` measure a part.
+//! everything starts: its numbers mean nothing. `node`, `actors`, `intake`, `turns`, `retrieval` and `nodes`
+//! measure a part.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command whose output is its purpose")]
 
@@ -18,6 +19,7 @@ mod process;
 mod ratios;
 #[path = "../shared/report.rs"]
 mod report;
+mod retrieval;
 #[path = "../shared/server.rs"]
 mod server;
 mod service;
@@ -44,6 +46,9 @@ pub struct Extent {
     actors: usize,
     /// Nodes of one system at most.
     nodes: usize,
+    /// Passages to be found, and questions of a round.
+    passages: usize,
+    questions: usize,
 }
 
 const FULL: Extent = Extent {
@@ -54,6 +59,8 @@ const FULL: Extent = Extent {
     turns: 4_000,
     actors: 100_000,
     nodes: 4,
+    passages: 20_000,
+    questions: 300,
 };
 const QUICK: Extent = Extent {
     rounds: 1,
@@ -63,6 +70,8 @@ const QUICK: Extent = Extent {
     turns: 50,
     actors: 1_000,
     nodes: 3,
+    passages: 200,
+    questions: 10,
 };
 
 fn main() -> anyhow::Result<()> {
@@ -95,6 +104,9 @@ async fn run() -> anyhow::Result<()> {
     }
     if wanted("turns") {
         node::turns(&server, &extent, &mut report).await?;
+    }
+    if wanted("retrieval") {
+        retrieval::measure(&server, &extent, &mut report).await?;
     }
     if wanted("nodes") {
         nodes::measure(&server, &extent, &mut report).await?;

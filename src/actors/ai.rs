@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix::dev::{MessageResponse, OneshotSender};
 use actix::fut::wrap_future;
@@ -45,10 +46,12 @@ impl Handler<Understand> for Ai {
         let turns = Arc::clone(&self.turns);
         Cancellable::new(async move {
             let deadline = service.deadline();
+            // What waiting for its turn takes is taken from the models, not from the answer.
+            let until = Instant::now() + deadline;
             let turn = async {
                 // The semaphore is never closed; were it, waiting longer would not help either.
                 let _permit = turns.acquire().await.map_err(|_| AiError::Deadline)?;
-                service.understand(&request).await
+                service.understand(&request, until).await
             };
             let turn = supervision::contained("ai", timeout(deadline, turn)).await;
             turn.ok_or(AiError::Panicked)?.map_err(|_| AiError::Deadline)?

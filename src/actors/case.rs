@@ -15,8 +15,8 @@ use tokio::time::timeout;
 
 use super::supervision;
 use crate::bus::case_calls::{
-    CancelComplaint, CaseCallError, CaseCallKind, CreateComplaint, FindComplaint, ListComplaints,
-    PersonMerged, Reassigned, Refusal, ReportedComplaint,
+    AmendComplaint, CancelComplaint, CaseCallError, CaseCallKind, CreateComplaint, FindComplaint,
+    ListComplaints, PersonMerged, Reassigned, Refusal, ReportedComplaint,
 };
 use crate::clock::Clock;
 use crate::complaint::{Coordinates, ReportChannel};
@@ -105,6 +105,10 @@ impl Message for ListComplaints {
     type Result = Result<Vec<ReportedComplaint>, CaseCallError>;
 }
 
+impl Message for AmendComplaint {
+    type Result = Result<ReportedComplaint, CaseCallError>;
+}
+
 impl Message for CancelComplaint {
     type Result = Result<ReportedComplaint, CaseCallError>;
 }
@@ -172,6 +176,21 @@ impl Handler<ListComplaints> for Case {
     }
 }
 
+impl Handler<AmendComplaint> for Case {
+    type Result = ResponseFuture<Result<ReportedComplaint, CaseCallError>>;
+
+    fn handle(&mut self, call: AmendComplaint, _: &mut Context<Self>) -> Self::Result {
+        self.answer(CaseCallKind::AmendComplaint, async move |desk| {
+            let (key, id, now) = (call.key, call.lap_id, desk.clock.now());
+            let person = people::present(&desk.pool, call.person_id).await.map_err(call_error)?;
+            let amendment = amendment(call)?;
+            let complaint =
+                change::amend(&desk.pool, key, id, person, &amendment, now).await.map_err(call_error)?;
+            desk.reported(complaint).await
+        })
+    }
+}
+
 impl Handler<CancelComplaint> for Case {
     type Result = ResponseFuture<Result<ReportedComplaint, CaseCallError>>;
 
@@ -216,23 +235,39 @@ fn as_reported(complaint: Complaint, names: &CategoryNames, last_note: Option<St
     }
 }
 
-/// The call as a new complaint, or which field cannot be accepted.
-fn accept(call: CreateComplaint) -> Result<create::NewComplaint, Refusal> {
-    if let Err(report) = call.validate() {
-        let (field, message) = report
-            .iter()
-            .next()
-            .map(|(path, error)| (path.to_string(), error.to_string()))
-            .unwrap_or_default();
-        return Err(Refusal::Invalid { field, message });
-    }
-    // The last bit of a number may be lost each time that the call is written and read, which makes no other complaint.
-    let [latitude, longitude] = [call.latitude, call.longitude]
+/// What the reporter changes, or which field cannot be accepted.
+fn amendment(call: AmendComplaint) -> Result<change::Amendment, Refusal> {
+    sound(&call)?;
+    Ok(change::Amendment {
+        coordinates: coordinates(call.latitude, call.longitude)?,
+        kategori: call.kategori,
+        alamat: call.alamat,
+        rt_rw: call.rt_rw,
+        addition: call.addition,
+    })
+}
+
+fn sound(call: &impl Validate<Context = ()>) -> Result<(), Refusal> {
+    let Err(report) = call.validate() else { return Ok(()) };
+    let first = report.iter().next().map(|(path, error)| (path.to_string(), error.to_string()));
+    let (field, message) = first.unwrap_or_default();
+    Err(Refusal::Invalid { field, message })
+}
+
+/// The last bit of a number may be lost each time that a call is written and read, which makes no other complaint.
+fn coordinates(latitude: Option<f64>, longitude: Option<f64>) -> Result<Option<Coordinates>, Refusal> {
+    let [latitude, longitude] = [latitude, longitude]
         .map(|degrees| degrees.map(|degrees| (degrees * DEGREE_PARTS).round() / DEGREE_PARTS));
-    let coordinates = Coordinates::from_parts(latitude, longitude).map_err(|missing| Refusal::Invalid {
+    Coordinates::from_parts(latitude, longitude).map_err(|missing| Refusal::Invalid {
         field: missing.into(),
         message: "latitude and longitude go together".into(),
-    })?;
+    })
+}
+
+/// The call as a new complaint, or which field cannot be accepted.
+fn accept(call: CreateComplaint) -> Result<create::NewComplaint, Refusal> {
+    sound(&call)?;
+    let coordinates = coordinates(call.latitude, call.longitude)?;
     Ok(create::NewComplaint {
         person_id: Some(call.person_id),
         wa_user_id: call.wa_user_id,

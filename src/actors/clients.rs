@@ -12,8 +12,8 @@ use super::case::Case;
 use crate::bus::Bus;
 use crate::bus::calls::{self, Ask, NotAnswered};
 use crate::bus::case_calls::{
-    CancelComplaint, CaseCallError, CreateComplaint, FindComplaint, ListComplaints, PersonMerged, Reassigned,
-    Refusal, ReportedComplaint,
+    AmendComplaint, CancelComplaint, CaseCallError, CreateComplaint, FindComplaint, ListComplaints,
+    PersonMerged, Reassigned, Refusal, ReportedComplaint,
 };
 use crate::dialogue::understanding::{UnderstandRequest, Understanding};
 use crate::ids::{LapId, PersonId};
@@ -159,6 +159,11 @@ impl CaseClient {
 
     /// Files a complaint; the same key files it once.
     pub async fn create(&self, request: CreateComplaint) -> Result<ReportedComplaint, CallFailed> {
+        self.call(request).await
+    }
+
+    /// Changes or adds to a complaint of one's own.
+    pub async fn amend(&self, request: AmendComplaint) -> Result<ReportedComplaint, CallFailed> {
         self.call(request).await
     }
 

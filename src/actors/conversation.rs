@@ -3,13 +3,14 @@
 //!
 //! Two lanes run beside each other: the *main lane* (look → wait for the pause → think → commit → calls → commit) in this
 //! file and [`thinking`], and the *outbox lane* (claim → send → record) in [`delivery`]. [`reading`] and [`telling`] stand
-//! between stored rows and `dialogue`. A takeover needs no message:
+//! between stored rows and `dialogue`; [`reminding`] is a turn that nobody's message began. A takeover needs no message:
 //! the store refuses the bot's commits and claims from then on, and the wake-up makes the actor drop its AI work.
 
 mod calls;
 mod delivery;
 mod observation;
 mod reading;
+mod reminding;
 mod telling;
 mod thinking;
 
@@ -246,7 +247,7 @@ impl ConversationActor {
     fn decide(&mut self, inbox: Vec<InboxMessage>, calls: Vec<store::OpenCall>, context: &mut Context<Self>) {
         let Some(conversation) = &self.conversation else { return };
         let bot_must_wait = conversation.mode == Mode::Human || conversation.parked;
-        let retry_at = conversation.retry_at;
+        let (retry_at, remind_at) = (conversation.retry_at, conversation.remind_at);
         let now = self.context().clock.now();
         if let Some(call) = calls.iter().find(|call| call.next_attempt_at <= now) {
             let call = call.clone();
@@ -261,7 +262,8 @@ impl ConversationActor {
         }
         let waiting = self.waiting(&inbox);
         match batching::decide(&waiting, now, &self.context().settings.timing) {
-            Decision::Idle => self.rest_until(next_call, context),
+            Decision::Idle if remind_at.is_some_and(|at| at <= now) => self.remind(context),
+            Decision::Idle => self.rest_until(next_call.into_iter().chain(remind_at).min(), context),
             Decision::WaitUntil(at) => {
                 self.show_typing(&inbox, context);
                 self.rest_until(Some(next_call.map_or(at, |call| call.min(at))), context);

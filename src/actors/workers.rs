@@ -15,8 +15,8 @@ use super::case::Case;
 use crate::bus::ai_calls::{AiCallError, AiCallKind};
 use crate::bus::calls::{Ask, Call, Poison, WorkQueue, Worker, answered, asked};
 use crate::bus::case_calls::{
-    CancelComplaint, CaseCallError, CaseCallKind, CreateComplaint, FindComplaint, ListComplaints,
-    PersonMerged,
+    AmendComplaint, CancelComplaint, CaseCallError, CaseCallKind, CreateComplaint, FindComplaint,
+    ListComplaints, PersonMerged,
 };
 use crate::dialogue::understanding::UnderstandRequest;
 
@@ -110,6 +110,7 @@ impl Worker for CaseWorker {
                 CaseCallKind::CreateComplaint => self.hand_over::<CreateComplaint>(call).await,
                 CaseCallKind::FindComplaint => self.hand_over::<FindComplaint>(call).await,
                 CaseCallKind::ListComplaints => self.hand_over::<ListComplaints>(call).await,
+                CaseCallKind::AmendComplaint => self.hand_over::<AmendComplaint>(call).await,
                 CaseCallKind::CancelComplaint => self.hand_over::<CancelComplaint>(call).await,
                 CaseCallKind::PersonMerged => self.hand_over::<PersonMerged>(call).await,
             }

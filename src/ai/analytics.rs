@@ -69,12 +69,14 @@ impl Subscriber for Analytics {
 /// What an event tells; nothing, if it is not understood.
 fn facts(event: &Event, zone: &TimeZone) -> Vec<Fact> {
     let day = event.occurred_at.to_zoned(zone.clone()).date();
-    let fact = |what| Fact { event: event.message_id, day, what, intent: String::new(), message: None };
+    let fact =
+        |what| Fact { event: event.message_id, day, what, intent: String::new(), amount: 1, message: None };
     let body = &event.body;
     match event.routing_key.as_str() {
         "govconnect.ai.reply" => {
             let mut facts = vec![Fact { intent: intent(body), ..fact(Counted::Reply) }];
             facts.extend(handed_over(body).then(|| fact(Counted::HandOver)));
+            facts.extend(thought(body).map(|(what, intent, amount)| Fact { intent, amount, ..fact(what) }));
             facts
         }
         "govconnect.ai.error" => {
@@ -98,6 +100,54 @@ fn facts(event: &Event, zone: &TimeZone) -> Vec<Fact> {
 fn intent(body: &Value) -> String {
     let intent = body["intent"].as_str().and_then(|intent| intent.parse::<Intent>().ok());
     intent.map_or_else(|| NO_INTENT.to_owned(), |intent| intent.to_string())
+}
+
+/// Bounds of the times that are told apart, in milliseconds; percentiles are told to this.
+const BOUNDS_MS: [u64; 15] =
+    [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 60_000];
+/// Words that a gap is known by, at most.
+const GAP_WORDS: usize = 6;
+/// Characters of a label that came from outside.
+const LONGEST_LABEL: usize = 64;
+
+/// How a reply was thought of, and whether it answered what was asked.
+fn thought(body: &Value) -> impl Iterator<Item = (Counted, String, i64)> {
+    let label = |name: &str| -> Option<String> {
+        body[name].as_str().map(|text| text.chars().take(LONGEST_LABEL).collect())
+    };
+    let model = label("model").unwrap_or_default();
+    let tokens = body["tokens"].as_i64().filter(|tokens| *tokens > 0);
+    let cost = body["cost"].as_f64().map(|cost| (cost * 1e6).round() as i64).filter(|cost| *cost > 0);
+    let took =
+        body["ms"].as_u64().map(|ms| BOUNDS_MS.into_iter().find(|bound| ms <= *bound).unwrap_or(u64::MAX));
+    let answered = body["answered"].as_bool().map(|answered| match answered {
+        true => Counted::Answered,
+        false => Counted::Unanswered,
+    });
+    [
+        tokens.map(|tokens| (Counted::Tokens, model.clone(), tokens)),
+        cost.map(|cost| (Counted::CostMillionths, model, cost)),
+        took.map(|bound| (Counted::TookMs, bound.to_string(), 1)),
+        label("fallback").map(|reason| (Counted::Fallback, reason, 1)),
+        answered.map(|what| (what, String::new(), 1)),
+        gap(body).map(|words| (Counted::Gap, words, 1)),
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// What an unanswered question was about: its searchable words in the order of the alphabet, numbers left out, so that
+/// the same question in other words is often the same gap.
+fn gap(body: &Value) -> Option<String> {
+    body["answered"].as_bool().filter(|answered| !answered)?;
+    let words = body["question_terms"].as_array()?.iter().filter_map(Value::as_str);
+    let mut words: Vec<&str> = words
+        .filter(|word| word.len() <= LONGEST_LABEL && word.chars().all(char::is_alphabetic))
+        .take(GAP_WORDS)
+        .collect();
+    words.sort_unstable();
+    words.dedup();
+    (!words.is_empty()).then(|| words.join(" "))
 }
 
 fn handed_over(body: &Value) -> bool {
@@ -141,7 +191,8 @@ mod tests {
     #[test]
     fn events_tell_what_is_counted_and_what_is_not_understood_tells_nothing() {
         use Counted::{
-            Delivered, Error, Failed, HandOver, Read, Reply, Sent, TakeoverEnded, TakeoverStarted,
+            Answered, CostMillionths, Delivered, Error, Failed, Fallback, Gap, HandOver, Read, Reply, Sent,
+            TakeoverEnded, TakeoverStarted, Tokens, TookMs, Unanswered,
         };
         let id = Uuid::now_v7();
         let status = |status: &str| json!({"message_id": id, "status": status});
@@ -153,6 +204,24 @@ mod tests {
                 "govconnect.ai.reply",
                 json!({"intent": "HUMAN_HANDOFF", "hand_over": true}),
                 vec![(Reply, "HUMAN_HANDOFF"), (HandOver, "")],
+            ),
+            (
+                "govconnect.ai.reply",
+                json!({"intent": "KNOWLEDGE_QUERY", "answered": true, "ms": 3}),
+                vec![(Reply, "KNOWLEDGE_QUERY"), (TookMs, "5"), (Answered, "")],
+            ),
+            (
+                "govconnect.ai.reply",
+                json!({"intent": "KNOWLEDGE_QUERY", "answered": false, "question_terms": ["paspor", "bikin", "3174"],
+                       "model": "m", "tokens": 12, "cost": 0.5, "fallback": "timed_out"}),
+                vec![
+                    (Reply, "KNOWLEDGE_QUERY"),
+                    (Tokens, "m"),
+                    (CostMillionths, "m"),
+                    (Fallback, "timed_out"),
+                    (Unanswered, ""),
+                    (Gap, "bikin paspor"),
+                ],
             ),
             ("govconnect.ai.error", json!({"hand_over": true}), vec![(Error, ""), (HandOver, "")]),
             ("govconnect.takeover.started", json!({}), vec![(TakeoverStarted, "")]),

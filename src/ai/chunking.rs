@@ -1,6 +1,8 @@
 //! Cuts a document into passages that can be quoted: along headings, then paragraphs, then sentences. Each passage
 //! knows the headings above it. Pure.
 
+pub mod blocks;
+
 use serde::{Deserialize, Serialize};
 use unicode_segmentation::UnicodeSegmentation;
 use utoipa::ToSchema;
@@ -126,7 +128,7 @@ fn markdown_sections(content: &str) -> Vec<Section> {
 }
 
 /// `## Syarat` → (2, "Syarat").
-fn heading(line: &str) -> Option<(usize, String)> {
+pub(super) fn heading(line: &str) -> Option<(usize, String)> {
     let level = line.bytes().take_while(|byte| *byte == b'#').count();
     let title = line.get(level..)?;
     ((1..=6).contains(&level) && title.starts_with(' '))

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::digest::{Context, SHA256, digest};
 use jiff::civil::Date;
 use sqlx::PgPool;
 use tokio::time::timeout;
@@ -11,14 +11,21 @@ use uuid::Uuid;
 
 use super::builtin::{self, Reading};
 use super::chunking::{self, DocumentKind};
-use super::retrieval;
-use crate::dialogue::understanding::{Intent, UnderstandRequest, Understanding};
+use super::grounding;
+use super::providers::assistance::Assistance;
+use super::retrieval::{self, Retriever};
+use crate::dialogue::understanding::{Intent, UnderstandRequest, Understanding, Urgency};
 use crate::store::StoreError;
 use crate::store::ai::analytics::{self, DailyCount};
-use crate::store::ai::{self as store, FoundPassage, NewSource, PutOutcome, SourceRow};
+use crate::store::ai::documents::{self, SourceRow};
+use crate::store::ai::{self as store, FoundPassage, NewSource, PutOutcome};
 
-/// The name under which the builtin stands in traces and events.
-pub const BUILTIN_MODEL: &str = "builtin";
+pub use crate::dialogue::understanding::BUILTIN_MODEL;
+
+/// Passages that a model chooses from: more than are quoted without one, as it tells those apart that look alike.
+const PASSAGES_TO_POINT_AT: i64 = 8;
+/// The last part of a turn's time is not a model's: the builtin and the search need it.
+const OWN_PART: u32 = 4;
 
 /// Why a turn was not understood.
 #[derive(Debug, thiserror::Error)]
@@ -61,12 +68,25 @@ pub struct Document {
 pub struct AiService {
     pool: PgPool,
     deadline: Duration,
+    assistance: Option<Assistance>,
+    retriever: Retriever,
 }
 
 impl AiService {
-    /// `deadline` is the time for one turn, everything included.
+    /// `deadline` is the time for one turn, everything included. Understands by the builtin alone.
     pub fn new(pool: PgPool, deadline: Duration) -> Self {
-        AiService { pool, deadline }
+        let retriever = Retriever::full_text(pool.clone());
+        AiService { pool, deadline, assistance: None, retriever }
+    }
+
+    /// The same with the help of a model, if there is one.
+    pub fn assisted_by(self, assistance: Option<Assistance>) -> Self {
+        AiService { assistance, ..self }
+    }
+
+    /// Finds passages by that retriever instead of by full text alone.
+    pub fn with_retriever(self, retriever: Retriever) -> Self {
+        AiService { retriever, ..self }
     }
 
     /// The time for one turn.
@@ -74,34 +94,68 @@ impl AiService {
         self.deadline
     }
 
-    /// Understands a batch and, where it asks something, finds the passages that answer. Dropping the future ends the
-    /// work.
+    /// Understands a batch and, where it asks something, finds the passages that answer, before `until`. Dropping the
+    /// future ends the work.
     ///
     /// # Errors
     /// [`AiError`]; the batch may be handed in again.
-    pub async fn understand(&self, request: &UnderstandRequest) -> Result<Understanding, AiError> {
-        Ok(self.understand_traced(request).await?.reading.understanding)
+    pub async fn understand(
+        &self,
+        request: &UnderstandRequest,
+        until: Instant,
+    ) -> Result<Understanding, AiError> {
+        Ok(self.understand_until(request, until).await?.reading.understanding)
     }
 
-    /// [`AiService::understand`], with the trace.
+    /// [`AiService::understand`] with the trace, within the time for one turn.
     ///
     /// # Errors
     /// [`AiError`].
     pub async fn understand_traced(&self, request: &UnderstandRequest) -> Result<Traced, AiError> {
+        self.understand_until(request, Instant::now() + self.deadline).await
+    }
+
+    async fn understand_until(&self, request: &UnderstandRequest, until: Instant) -> Result<Traced, AiError> {
         crate::crash_point!("ai::understand");
         crate::delay_point!("ai::slow");
         let started = Instant::now();
         let mut reading = builtin::read(request);
+        // No answer of a model is worth losing the turn for.
+        let models_end = until.checked_sub(self.deadline / OWN_PART).unwrap_or(started);
+        // Whoever is in danger is not kept waiting for a second opinion.
+        let assistance =
+            self.assistance.as_ref().filter(|_| reading.understanding.urgency == Urgency::Normal);
+        let mut turn = assistance.map(|assistance| assistance.turn(request, models_end.into()));
+        if let Some(turn) = &mut turn
+            && let Some(understanding) = turn.understand(&reading.understanding).await
+        {
+            reading.understanding = understanding;
+        }
         let wanted = &reading.understanding;
         let asks = wanted.wants(Intent::KnowledgeQuery) || wanted.wants(Intent::Unknown);
-        if !asks {
-            return Ok(Traced { reading, terms: Vec::new(), found: Vec::new(), elapsed: started.elapsed() });
+        let (mut terms, mut found) = (Vec::new(), Vec::new());
+        if asks {
+            let most = if turn.is_some() { PASSAGES_TO_POINT_AT } else { retrieval::PASSAGES };
+            let search = self.retriever.search(&request.texts, None, most);
+            let left = until.saturating_duration_since(Instant::now());
+            found = timeout(left, search).await.map_err(|_| AiError::Deadline)??;
+            terms = retrieval::terms(&request.texts);
+            let pointed = match &mut turn {
+                Some(turn) => turn.point(&found).await,
+                None => None,
+            };
+            reading.understanding.passages = pointed.unwrap_or_else(|| {
+                let best = found.len().min(usize::try_from(retrieval::PASSAGES).unwrap_or(0));
+                grounding::quotable(retrieval::fitting(&found[..best]))
+            });
         }
-        let search = retrieval::search(&self.pool, &request.texts, None, retrieval::PASSAGES);
-        let left = self.deadline.saturating_sub(started.elapsed());
-        let found = timeout(left, search).await.map_err(|_| AiError::Deadline)??;
-        reading.understanding.passages = retrieval::fitting(&found);
-        Ok(Traced { reading, terms: retrieval::terms(&request.texts), found, elapsed: started.elapsed() })
+        if asks && reading.understanding.passages.is_empty() {
+            reading.understanding.question_terms.clone_from(&terms);
+        }
+        if let Some(turn) = turn {
+            reading.understanding.usage = turn.usage();
+        }
+        Ok(Traced { reading, terms, found, elapsed: started.elapsed() })
     }
 
     /// The passages that fit a question, with their scores, also those under the threshold.
@@ -114,7 +168,7 @@ impl AiService {
         kategori: Option<&str>,
         limit: i64,
     ) -> Result<Vec<FoundPassage>, StoreError> {
-        retrieval::search(&self.pool, &[query.to_owned()], kategori, limit).await
+        self.retriever.search(&[query.to_owned()], kategori, limit).await
     }
 
     /// Cuts a document into passages and puts them in place of its older ones.
@@ -146,7 +200,7 @@ impl AiService {
     /// # Errors
     /// As [`StoreError`].
     pub async fn document(&self, source_id: Uuid) -> Result<Option<SourceRow>, StoreError> {
-        Ok(store::source(&self.pool, source_id).await?.filter(|source| source.status != "deleted"))
+        Ok(documents::source(&self.pool, source_id).await?.filter(|source| source.status != "deleted"))
     }
 }
 
@@ -163,7 +217,13 @@ pub async fn put_document(pool: &PgPool, document: &Document) -> Result<PutOutco
         source_id: document.source_id,
         version: document.version,
         kind: document.kind.to_string(),
-        content_hash: content_hash(document.kind, &title, document.kategori.as_deref(), &content),
+        content_hash: content_hash(
+            &document.kind.to_string(),
+            &title,
+            document.kategori.as_deref(),
+            content.as_bytes(),
+        ),
+        content_sha256: digest(&SHA256, content.as_bytes()).as_ref().to_vec(),
         characters: i32::try_from(content.chars().count()).unwrap_or(i32::MAX),
         kategori: document.kategori.clone(),
         title,
@@ -171,11 +231,12 @@ pub async fn put_document(pool: &PgPool, document: &Document) -> Result<PutOutco
     store::put_source(pool, &source, &passages).await
 }
 
-fn content_hash(kind: DocumentKind, title: &str, kategori: Option<&str>, content: &str) -> Vec<u8> {
+/// SHA-256 over what decides a document's passages.
+pub(super) fn content_hash(kind: &str, title: &str, kategori: Option<&str>, content: &[u8]) -> Vec<u8> {
     let mut context = Context::new(&SHA256);
-    for part in [kind.to_string().as_str(), title, kategori.unwrap_or_default(), content] {
+    for part in [kind.as_bytes(), title.as_bytes(), kategori.unwrap_or_default().as_bytes(), content] {
         context.update(&(part.len() as u64).to_be_bytes());
-        context.update(part.as_bytes());
+        context.update(part);
     }
     context.finish().as_ref().to_vec()
 }

@@ -35,7 +35,7 @@ mod tests {
     use super::*;
     use crate::bus::calls::answered;
     use crate::dialogue::understanding::{
-        AskedSlot, ContextLine, Intent, Language, Passage, Slots, Speaker, Urgency,
+        AskedSlot, ContextLine, Intent, Language, Passage, Slots, Speaker, Urgency, Usage,
     };
 
     #[test]
@@ -44,6 +44,7 @@ mod tests {
             texts: vec!["lampu mati\n\"depan\" masjid 🙏".into(), String::new()],
             asked_for: Some(AskedSlot::Alamat),
             context: vec![ContextLine { speaker: Speaker::Office, text: "Baik, Bu.".into() }],
+            names: vec!["Budi".into()],
         };
         let text = serde_json::to_string(&request).unwrap();
         assert_eq!(serde_json::from_str::<UnderstandRequest>(&text).unwrap(), request, "{text}");
@@ -55,6 +56,8 @@ mod tests {
             urgency: Urgency::Emergency,
             off_topic: true,
             passages: vec![Passage { source_title: "Jam".into(), text: "08.00".into(), score: 0.1 + 0.2 }],
+            question_terms: vec!["paspor".into()],
+            usage: Usage { model: "a-model".into(), tokens: 12, cost: 0.5, fallback: Some("blocked".into()) },
         };
         for answer in [Ok(understanding), Ok(Understanding::default()), Err(AiCallError::Unavailable)] {
             let text = answered::<UnderstandRequest>(&answer).unwrap().to_string();

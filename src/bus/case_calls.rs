@@ -19,6 +19,7 @@ pub enum CaseCallKind {
     CreateComplaint,
     FindComplaint,
     ListComplaints,
+    AmendComplaint,
     CancelComplaint,
     PersonMerged,
 }
@@ -66,6 +67,32 @@ pub struct ListComplaints {
     pub limit: u32,
 }
 
+/// Change or add to a complaint of one's own. What is absent stays; the key makes a repetition the same change.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Validate)]
+pub struct AmendComplaint {
+    #[garde(skip)]
+    pub key: CallId,
+    #[garde(skip)]
+    pub lap_id: LapId,
+    #[garde(skip)]
+    pub person_id: PersonId,
+    /// Code of an active category.
+    #[garde(inner(length(chars, min = 1, max = limits::CODE)))]
+    pub kategori: Option<String>,
+    #[garde(inner(length(chars, min = 1, max = limits::ALAMAT)))]
+    pub alamat: Option<String>,
+    #[garde(inner(length(chars, min = 1, max = limits::RT_RW)))]
+    pub rt_rw: Option<String>,
+    /// What the citizen tells beyond what was told before.
+    #[garde(inner(length(chars, min = 1, max = limits::NOTE)))]
+    pub addition: Option<String>,
+    /// Degrees; given together with the longitude or not at all.
+    #[garde(inner(range(min = -90.0, max = 90.0)))]
+    pub latitude: Option<f64>,
+    #[garde(inner(range(min = -180.0, max = 180.0)))]
+    pub longitude: Option<f64>,
+}
+
 /// Withdraw a complaint of one's own. The key makes a repetition the same withdrawal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CancelComplaint {
@@ -106,6 +133,7 @@ case_calls! {
     CreateComplaint => ReportedComplaint;
     FindComplaint => ReportedComplaint;
     ListComplaints => Vec<ReportedComplaint>;
+    AmendComplaint => ReportedComplaint;
     CancelComplaint => ReportedComplaint;
     PersonMerged => Reassigned;
 }
@@ -223,6 +251,18 @@ mod tests {
         survives(create, complaint.clone());
         survives(FindComplaint { lap_id, person_id }, complaint.clone());
         survives(ListComplaints { person_id, limit: 5 }, vec![complaint.clone()]);
+        let amend = AmendComplaint {
+            key: CallId::new(),
+            lap_id,
+            person_id,
+            kategori: None,
+            alamat: Some("Jl. Mawar No. 3".into()),
+            rt_rw: Some("03/05".into()),
+            addition: Some("Tambah dalam".into()),
+            latitude: None,
+            longitude: None,
+        };
+        survives(amend, complaint.clone());
         survives(CancelComplaint { key: CallId::new(), lap_id, person_id }, complaint);
         let merged = PersonMerged { key: CallId::new(), from: person_id, into: PersonId::new() };
         survives(merged, Reassigned { complaints: 3 });

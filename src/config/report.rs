@@ -1,6 +1,6 @@
 //! What `govconnect check-config` prints: every setting in force, secrets masked, and where each came from.
 
-use figment::value::Value;
+use figment::value::{Num, Value};
 
 use super::Sources;
 
@@ -46,6 +46,7 @@ fn plain(value: &Value) -> String {
     match value {
         Value::String(_, text) => text.clone(),
         Value::Bool(_, flag) => flag.to_string(),
+        Value::Num(_, Num::F64(number)) => number.to_string(),
         Value::Num(_, number) => number.to_i128().map_or_else(|| "?".into(), |number| number.to_string()),
         Value::Array(_, items) => format!("[{}]", items.iter().map(plain).collect::<Vec<_>>().join(", ")),
         _ => String::new(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use figment::providers::{Format, Toml};
-use figment::value::{Dict, Map, Tag, Value};
+use figment::value::{Dict, Map, Num, Tag, Value};
 use figment::{Error, Figment, Metadata, Profile, Provider};
 
 use super::Config;
@@ -228,6 +228,9 @@ fn parse_like(default: &Value, text: &str) -> Result<Value, String> {
             "false" | "0" | "no" | "off" => Ok(Value::from(false)),
             _ => Err("expected true or false".into()),
         },
+        Value::Num(_, Num::F64(_)) => {
+            trimmed.parse::<f64>().map(Value::from).map_err(|_| "expected a number".into())
+        }
         Value::Num(..) => {
             trimmed.parse::<i64>().map(Value::from).map_err(|_| "expected a whole number".into())
         }

@@ -1,7 +1,20 @@
 //! Every sentence that the bot says of its own, in both languages. The rules are linted below: plain words, *saya/kami*,
 //! no times of its own, no blame, at most one question, at most 60 words.
 
+use super::state::Draft;
 use super::understanding::{AskedSlot, Language};
+
+/// Why officers find a conversation of voice notes in their queue.
+pub const TO_BE_HEARD: &str = "perlu didengar";
+
+/// Why officers find a conversation in danger in their queue. The bot goes on serving it.
+pub const EMERGENCY: &str = "emergency";
+
+/// What an officer reads in a complaint to which a photo was sent later.
+pub const PHOTO_SENT: &str = "Pelapor mengirim foto atau berkas di percakapan.";
+
+/// What an officer reads as the place of an emergency until it is told.
+pub const PLACE_UNKNOWN: &str = "Lokasi belum diketahui";
 
 /// Picks by language.
 fn either(language: Language, indonesian: &str, english: &str) -> String {
@@ -93,6 +106,189 @@ pub fn ask(language: Language, slot: AskedSlot) -> String {
     }
 }
 
+/// Asks for a missing slot once more, without thanking for what was not given.
+pub fn ask_again(language: Language, slot: AskedSlot) -> String {
+    match slot {
+        AskedSlot::Deskripsi => either(language, "Mohon dijelaskan, apa yang terjadi?", "What happened?"),
+        AskedSlot::Alamat => either(
+            language,
+            "Mohon dibantu lokasinya: nama jalan, RT/RW, patokan, atau pin lokasi.",
+            "Please tell us where it is: street, RT/RW, a landmark or a location pin.",
+        ),
+        AskedSlot::Kategori => ask(language, slot),
+    }
+}
+
+/// A draft as far as it was told: what, and where. Never longer than a line or two.
+pub fn draft_in_words(language: Language, draft: &Draft) -> String {
+    let what = draft.deskripsi.as_deref().map(first_words).unwrap_or_else(|| {
+        draft.kategori.as_deref().map(category_words).unwrap_or_else(|| either(language, "laporan", "report"))
+    });
+    let place = draft.alamat.clone().or_else(|| draft.latitude.map(|_| pin(language)));
+    match (place, language) {
+        (None, _) => what,
+        (Some(place), Language::Id) => format!("{what}, di {place}"),
+        (Some(place), Language::En) => format!("{what}, at {place}"),
+    }
+}
+
+/// The first words of a text, a cut shown.
+fn first_words(text: &str) -> String {
+    const WORDS: usize = 12;
+    let words: Vec<&str> = text.split_whitespace().collect();
+    match words.len() > WORDS {
+        true => format!("{} …", words[..WORDS].join(" ")),
+        false => words.join(" "),
+    }
+}
+
+/// A draft that was not gone on with. `draft` in words.
+pub fn reminder(language: Language, draft: &str) -> String {
+    match language {
+        Language::Id => format!("Laporan Bapak/Ibu belum terkirim: {draft}."),
+        Language::En => format!("Your report has not been sent yet: {draft}."),
+    }
+}
+
+/// A bare "yes" that came late, or a button of an older state: how the draft stands.
+pub fn draft_shown(language: Language, draft: &str) -> String {
+    match language {
+        Language::Id => format!("Ini laporan yang belum terkirim: {draft}."),
+        Language::En => format!("This report has not been sent yet: {draft}."),
+    }
+}
+
+/// A button of an older state: how what was filed stands, as far as the conversation knows.
+pub fn filed_shown(language: Language, lap_id: &str, kategori: &str, place: &str) -> String {
+    let place = if place.is_empty() { String::new() } else { format!(", {place}") };
+    match language {
+        Language::Id => format!("Ini laporan {lap_id} ({kategori}{place})."),
+        Language::En => format!("This is report {lap_id} ({kategori}{place})."),
+    }
+}
+
+/// A button of something that is not remembered any more.
+pub fn button_too_old(language: Language) -> String {
+    either(
+        language,
+        "Tombol itu sudah tidak berlaku. Mohon ditulis apa yang ingin diubah, beserta nomor laporannya.",
+        "That button is out of date. Please write what is to be changed, with the number of the report.",
+    )
+}
+
+/// What is to be changed in what was filed?
+pub fn ask_change(language: Language, lap_id: &str) -> String {
+    match language {
+        Language::Id => format!(
+            "Apa yang ingin diubah dari laporan {lap_id}? Silakan tulis lokasi atau keterangan yang benar, atau kirim pin lokasi."
+        ),
+        Language::En => format!(
+            "What is to be changed in report {lap_id}? Please write the right place or details, or send a location pin."
+        ),
+    }
+}
+
+/// The change is in.
+pub fn amended(language: Language, lap_id: &str, kategori: &str, place: &str) -> String {
+    match language {
+        Language::Id => {
+            format!("Laporan {lap_id} sudah kami perbarui.\nKategori: {kategori}\nLokasi: {place}")
+        }
+        Language::En => format!("Report {lap_id} has been changed.\nCategory: {kategori}\nPlace: {place}"),
+    }
+}
+
+/// What was added is noted; somebody works on it already, so that nothing else is changed.
+pub fn noted(language: Language, lap_id: &str) -> String {
+    match language {
+        Language::Id => format!("Tambahan untuk laporan {lap_id} sudah kami catat untuk petugas."),
+        Language::En => format!("Your addition to report {lap_id} is noted for the officer."),
+    }
+}
+
+/// The report cannot be changed any more.
+pub fn not_amended(language: Language, lap_id: &str) -> String {
+    match language {
+        Language::Id => {
+            format!("Laporan {lap_id} tidak dapat diubah lewat sini. Ketik PETUGAS untuk dibantu petugas.")
+        }
+        Language::En => format!("Report {lap_id} cannot be changed here. Type PETUGAS to reach an officer."),
+    }
+}
+
+/// Which report is meant?
+pub fn which_report(language: Language) -> String {
+    either(
+        language,
+        "Laporan mana yang dimaksud? Mohon sertakan nomornya (LAP-…).",
+        "Which report do you mean? Please give its number (LAP-…).",
+    )
+}
+
+/// It looks like one that was filed.
+pub fn resembles(language: Language, lap_id: &str) -> String {
+    match language {
+        Language::Id => format!("Sepertinya ini sama dengan laporan {lap_id}. Apakah kejadian yang sama?"),
+        Language::En => format!("This looks like report {lap_id}. Is it the same matter?"),
+    }
+}
+
+/// The complaint of an emergency has its number; where it is is not known yet.
+pub fn filed_without_place(language: Language, lap_id: &str) -> String {
+    match language {
+        Language::Id => {
+            format!(
+                "Laporan darurat dengan nomor {lap_id} sudah diteruskan ke petugas. Mohon kirim lokasinya."
+            )
+        }
+        Language::En => format!(
+            "Your emergency report went to our officers under the number {lap_id}. Please send the location."
+        ),
+    }
+}
+
+/// A voice note came alone.
+pub fn voice_note(language: Language) -> String {
+    either(
+        language,
+        "Pesan suara sudah kami terima dan akan didengarkan petugas. Bila berkenan, mohon ditulis singkat.",
+        "We got your voice message; an officer will listen to it. If you like, please write it in short.",
+    )
+}
+
+/// A message that goes from hand to hand.
+pub fn forwarded(language: Language) -> String {
+    either(
+        language,
+        "Pesan berantai tidak kami catat sebagai laporan. Bila Bapak/Ibu mengalaminya, mohon ceritakan kejadiannya.",
+        "We do not file forwarded messages. If it happened to you, please tell us in your own words.",
+    )
+}
+
+/// The limit of turns an hour is reached.
+pub fn limit_reached(language: Language) -> String {
+    either(
+        language,
+        "Pesan Bapak/Ibu kami simpan dan akan dibaca petugas. Asisten otomatis berhenti menjawab untuk sementara.",
+        "Your messages are kept and an officer will read them. The automated assistant pauses for a while.",
+    )
+}
+
+/// The button that changes a complaint.
+pub fn edit_button(language: Language) -> String {
+    either(language, "Ubah", "Change")
+}
+
+/// The button that says: the same matter.
+pub fn same_button(language: Language) -> String {
+    either(language, "Ya, sama", "Yes, the same")
+}
+
+/// The button that says: another matter.
+pub fn another_button(language: Language) -> String {
+    either(language, "Bukan, laporan baru", "No, a new report")
+}
+
 /// The complaint has its number.
 pub fn filed(language: Language, lap_id: &str, kategori: &str, place: &str) -> String {
     match language {
@@ -160,15 +356,6 @@ pub fn hand_over(language: Language) -> String {
     )
 }
 
-/// A filed complaint is to be changed.
-pub fn changed_by_officer(language: Language) -> String {
-    either(
-        language,
-        "Baik, perubahan laporan ini kami teruskan ke petugas. Petugas akan membalas di sini.",
-        "We are passing the change of your report to an officer, who will reply here.",
-    )
-}
-
 /// The draft was dropped.
 pub fn draft_dropped(language: Language) -> String {
     either(language, "Baik, laporan tidak jadi dikirim.", "The report will not be sent.")
@@ -179,6 +366,14 @@ pub fn confirm_cancel(language: Language, lap_id: &str) -> String {
     match language {
         Language::Id => format!("Apakah laporan {lap_id} ingin dibatalkan?"),
         Language::En => format!("Shall report {lap_id} be withdrawn?"),
+    }
+}
+
+/// It stays as it was filed.
+pub fn kept(language: Language, lap_id: &str) -> String {
+    match language {
+        Language::Id => format!("Baik, laporan {lap_id} tetap kami catat."),
+        Language::En => format!("Report {lap_id} stays as it is."),
     }
 }
 
@@ -339,10 +534,26 @@ mod tests {
             no_complaints(language),
             status_unavailable(language),
             hand_over(language),
-            changed_by_officer(language),
+            ask_again(language, AskedSlot::Alamat),
+            ask_again(language, AskedSlot::Deskripsi),
+            reminder(language, "lampu mati, di Jl. Melati"),
+            draft_shown(language, "lampu mati, di Jl. Melati"),
+            filed_shown(language, lap, "jalan rusak", "Jl. Melati"),
+            button_too_old(language),
+            ask_change(language, lap),
+            amended(language, lap, "jalan rusak", "Jl. Melati"),
+            noted(language, lap),
+            not_amended(language, lap),
+            which_report(language),
+            resembles(language, lap),
+            filed_without_place(language, lap),
+            voice_note(language),
+            forwarded(language),
+            limit_reached(language),
             draft_dropped(language),
             confirm_cancel(language, lap),
             nothing_to_cancel(language),
+            kept(language, lap),
             cancelled(language, lap),
             not_cancelled(language, lap),
             emergency(language, &numbers),
@@ -374,7 +585,9 @@ mod tests {
                     );
                 }
             }
-            assert!(cancel_button(language).chars().count() <= 20);
+            for title in [cancel_button, edit_button, same_button, another_button] {
+                assert!(title(language).chars().count() <= 20);
+            }
         }
         assert!(introduction(Language::Id, "X").contains("asisten otomatis"));
         assert!(introduction(Language::Id, "X").contains("PETUGAS"));

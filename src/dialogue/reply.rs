@@ -4,8 +4,33 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     pub text: String,
+    pub below: Below,
+}
+
+/// What stands below a reply.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Below {
+    #[default]
+    Nothing,
     /// At most three.
-    pub buttons: Vec<ReplyButton>,
+    Buttons(Vec<ReplyButton>),
+    /// One tap sends where the citizen is.
+    LocationRequest,
+}
+
+impl Reply {
+    /// Words alone.
+    pub fn words(text: String) -> Self {
+        Reply { text, below: Below::Nothing }
+    }
+
+    /// The buttons below it.
+    pub fn buttons(&self) -> &[ReplyButton] {
+        match &self.below {
+            Below::Buttons(buttons) => buttons,
+            Below::Nothing | Below::LocationRequest => &[],
+        }
+    }
 }
 
 /// One button below a reply.

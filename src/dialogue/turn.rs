@@ -3,20 +3,27 @@
 //! First [`lookups`] says which facts are needed (reading only), then [`take`] decides. Facts about complaints come
 //! from the case service, never from what was understood.
 
+mod collecting;
+mod filed;
+mod hearing;
+mod quoting;
+#[cfg(test)]
+mod tests;
+
 use jiff::Timestamp;
 
 use super::batching;
 use super::hours::{Closed, OfficeHours, moment};
 use super::phrases;
-use super::reply::{Reply, ReplyButton, join};
+use super::reminder;
+use super::reply::{Below, Reply, join};
+use super::rounds::Round;
 use super::state::{DialogueState, Draft};
-use super::understanding::{Intent, Language, Passage, Understanding, Urgency};
+use super::understanding::{Intent, Language, Understanding, Urgency};
+use crate::complaint::ComplaintStatus;
 use crate::ids::{DraftId, MessageId};
 
-/// Words of a quoted passage that fit a reply.
-const QUOTE_WORDS: usize = 40;
-/// The prefix of a button that withdraws a filed complaint.
-const CANCEL_BUTTON: &str = "cancel:";
+pub use hearing::{deserves_reply, is_chain, is_said};
 
 /// So many messages in a row that were not understood, and a person is called.
 const MISUNDERSTOOD: u32 = 3;
@@ -54,6 +61,8 @@ pub struct BatchMessage {
     pub button: Option<String>,
     /// A location pin: latitude, longitude.
     pub pin: Option<(f64, f64)>,
+    /// It went through many hands before, as Meta tells.
+    pub forwarded_many_times: bool,
     /// Meta's time.
     pub sent_at: Timestamp,
 }
@@ -72,7 +81,15 @@ pub enum Lookup {
 pub struct ComplaintFact {
     pub lap_id: String,
     pub kategori: String,
+    pub alamat: String,
     pub status: String,
+}
+
+impl ComplaintFact {
+    /// Whether the office still has to do with it.
+    pub fn is_open(&self) -> bool {
+        self.status.parse::<ComplaintStatus>().is_ok_and(ComplaintStatus::is_open)
+    }
 }
 
 /// What the lookups brought.
@@ -88,8 +105,29 @@ pub struct Facts {
 pub enum Effect {
     /// File this draft; its id is the key.
     CreateComplaint(Box<Draft>),
+    /// Change or add to a complaint of the writer; the key makes a repetition harmless.
+    AmendComplaint { key: DraftId, lap_id: String, amendment: Box<Amendment> },
     /// Withdraw a complaint of the writer; the key makes a repetition harmless.
     CancelComplaint { key: DraftId, lap_id: String },
+}
+
+/// What the writer changes in, or adds to, a complaint that was filed; at least one of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Amendment {
+    pub kategori: Option<String>,
+    pub alamat: Option<String>,
+    pub rt_rw: Option<String>,
+    /// Added to what was told before.
+    pub addition: Option<String>,
+    /// Latitude, longitude.
+    pub pin: Option<(f64, f64)>,
+}
+
+impl Amendment {
+    /// Whether it changes nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Amendment::default()
+    }
 }
 
 /// What a turn decided.
@@ -100,6 +138,8 @@ pub struct Outcome {
     pub effects: Vec<Effect>,
     /// Why a person is wanted.
     pub hand_over: Option<String>,
+    /// When to remind of the open draft, if nothing is said until then.
+    pub remind_at: Option<Timestamp>,
 }
 
 /// Everything a turn sees.
@@ -117,58 +157,44 @@ pub struct Input<'a> {
 }
 
 /// The facts that [`take`] will want.
-pub fn lookups(understanding: &Understanding) -> Vec<Lookup> {
-    let asks = understanding.wants(Intent::CheckStatus) || understanding.wants(Intent::History);
+pub fn lookups(state: &DialogueState, understanding: &Understanding) -> Vec<Lookup> {
+    let wants = |intents: &[Intent]| intents.iter().any(|intent| understanding.wants(*intent));
+    let one = wants(&[Intent::CheckStatus, Intent::UpdateComplaint, Intent::CancelComplaint]);
     match &understanding.slots.lap_id {
-        Some(lap_id) if understanding.wants(Intent::CheckStatus) => vec![Lookup::Complaint(lap_id.clone())],
-        _ if asks => vec![Lookup::OwnComplaints],
+        Some(lap_id) if one => vec![Lookup::Complaint(lap_id.clone())],
+        _ if one || wants(&[Intent::History]) => vec![Lookup::OwnComplaints],
+        // Who filed something before may be telling it again.
+        _ if !state.filed.is_empty()
+            && (wants(&[Intent::CreateComplaint]) || state.open_draft().is_some()) =>
+        {
+            vec![Lookup::OwnComplaints]
+        }
         _ => Vec::new(),
     }
-}
-
-/// Whether anything in the batch can call for an answer; reactions and stickers cannot.
-pub fn deserves_reply(messages: &[BatchMessage]) -> bool {
-    messages.iter().any(|message| {
-        is_said(&message.kind)
-            && (message.text.is_some()
-                || message.button.is_some()
-                || message.pin.is_some()
-                || is_evidence(message))
-    })
-}
-
-/// Whether a message of this kind is something said to the office. What WhatsApp tells about people and messages is not,
-/// nor what only goes along with words.
-pub fn is_said(kind: &str) -> bool {
-    !matches!(
-        kind,
-        "reaction" | "sticker" | "contacts" | "order" | "call" | "system" | "edit" | "revoke" | "unsupported"
-    )
-}
-
-fn is_evidence(message: &BatchMessage) -> bool {
-    matches!(message.kind.as_str(), "image" | "video" | "document" | "audio")
 }
 
 /// Takes the turn.
 pub fn take(mut state: DialogueState, input: &Input<'_>) -> Outcome {
     state.forget_stale_draft(input.now);
-    if !deserves_reply(input.messages) {
-        return Outcome { state, reply: None, effects: Vec::new(), hand_over: None };
+    // Taps, pins and photos are in no language.
+    if input.messages.iter().any(|message| message.kind == "text") {
+        state.language = input.understanding.language;
     }
     let mut turn = Turn {
-        language: input.understanding.language,
+        language: state.language,
         input,
         state,
         alarm: Vec::new(),
         opening: Vec::new(),
         misunderstood: false,
         says: Vec::new(),
-        buttons: Vec::new(),
+        below: Below::Nothing,
         effects: Vec::new(),
         hand_over: None,
     };
-    turn.run();
+    if deserves_reply(input.messages) {
+        turn.run();
+    }
     turn.finish()
 }
 
@@ -183,36 +209,33 @@ struct Turn<'a> {
     /// Nothing in the batch was understood.
     misunderstood: bool,
     says: Vec<String>,
-    buttons: Vec<ReplyButton>,
+    below: Below,
     effects: Vec<Effect>,
     hand_over: Option<String>,
 }
 
 impl Turn<'_> {
     fn run(&mut self) {
-        let understanding = self.input.understanding;
-        if understanding.urgency == Urgency::Emergency && !self.input.office.emergency_numbers.is_empty() {
-            self.alarm.push(phrases::emergency(self.language, &self.input.office.emergency_numbers));
-        }
-        if self.tapped_cancel() {
+        if !self.takes_part() {
             return;
         }
-        if understanding.wants(Intent::Greeting) && understanding.urgency == Urgency::Normal {
+        if self.in_danger() && !self.input.office.emergency_numbers.is_empty() {
+            self.alarm.push(phrases::emergency(self.language, &self.input.office.emergency_numbers));
+        }
+        if self.tapped() || self.heard_only_voices() || self.read_only_chains() || self.answered_barely() {
+            return;
+        }
+        let understanding = self.input.understanding;
+        if understanding.wants(Intent::Greeting) && !self.in_danger() {
             self.opening.push(phrases::greeting(self.language, self.greeted_with_salam()));
         }
         if understanding.wants(Intent::HumanHandoff) {
             self.says.push(phrases::hand_over(self.language));
             self.hand_over = Some("the citizen asked for a person".into());
-            return;
         }
-        if understanding.wants(Intent::CancelComplaint) {
-            return self.cancel();
-        }
-        if understanding.wants(Intent::UpdateComplaint) && self.draft_is_closed() {
-            // A filed complaint is changed by an officer; the citizen's words are in the conversation.
-            self.says.push(phrases::changed_by_officer(self.language));
-            self.hand_over = Some("the citizen wants to change a filed complaint".into());
-            return;
+        let withdraws = understanding.wants(Intent::CancelComplaint);
+        if withdraws {
+            self.cancel();
         }
         let asks_status = understanding.wants(Intent::CheckStatus) || understanding.wants(Intent::History);
         if asks_status {
@@ -221,8 +244,14 @@ impl Turn<'_> {
         if understanding.wants(Intent::KnowledgeQuery) {
             self.answer(asks_status);
         }
-        if self.concerns_a_complaint() {
+        if !withdraws && self.changes_what_was_filed() {
+            return self.amend();
+        }
+        if !withdraws && self.concerns_a_complaint() {
             return self.collect();
+        }
+        if withdraws || self.hand_over.is_some() {
+            return;
         }
         let only_polite =
             understanding.intents.iter().all(|intent| matches!(intent, Intent::Thanks | Intent::Greeting))
@@ -234,6 +263,32 @@ impl Turn<'_> {
         } else if !only_polite && !asks_status && !understanding.wants(Intent::KnowledgeQuery) {
             self.not_understood();
         }
+    }
+
+    fn in_danger(&self) -> bool {
+        self.input.understanding.urgency == Urgency::Emergency
+    }
+
+    /// Whether this round is answered at all ([`super::rounds`]); danger always is.
+    fn takes_part(&mut self) -> bool {
+        let (messages, now) = (self.input.messages, self.input.now);
+        let round = match self.in_danger() {
+            true => Round::Go,
+            false => self.state.rounds.ask(messages, now),
+        };
+        self.state.rounds.note(messages, round, now);
+        match round {
+            Round::Go => return true,
+            Round::TellLimit => {
+                self.says.push(phrases::limit_reached(self.language));
+                self.hand_over = Some("more messages than the bot answers in an hour".into());
+            }
+            Round::EndLoop => {
+                self.hand_over = Some("the same words again and again, perhaps a machine".into())
+            }
+            Round::Silent => {}
+        }
+        false
     }
 
     /// Something unclear may still be answered by a passage that fits it well.
@@ -277,214 +332,63 @@ impl Turn<'_> {
             .then(|| phrases::late(self.language, &from, (until != from).then_some(until.as_str())))
     }
 
-    fn greeted_with_salam(&self) -> bool {
-        self.texts().any(|text| {
-            let text = text.to_lowercase();
-            text.contains("assalam") || text.contains("askum")
-        })
-    }
-
-    fn texts(&self) -> impl Iterator<Item = &str> {
-        self.input.messages.iter().filter_map(|message| message.text.as_deref())
-    }
-
-    fn tapped_cancel(&mut self) -> bool {
-        let tapped = self.input.messages.iter().rev().find_map(|message| message.button.as_deref());
-        let Some(lap_id) = tapped.and_then(|button| button.strip_prefix(CANCEL_BUTTON)) else { return false };
-        self.effects.push(Effect::CancelComplaint { key: self.input.fresh_id, lap_id: lap_id.to_owned() });
-        true
-    }
-
-    fn cancel(&mut self) {
-        if !self.draft_is_closed() {
-            self.state.draft = None;
-            return self.says.push(phrases::draft_dropped(self.language));
-        }
-        let named = self.input.understanding.slots.lap_id.clone();
-        match named.or_else(|| self.state.last_filed.as_ref().map(|filed| filed.lap_id.clone())) {
-            Some(lap_id) => {
-                self.says.push(phrases::confirm_cancel(self.language, &lap_id));
-                self.buttons.push(cancel_button(self.language, &lap_id));
-            }
-            None => self.says.push(phrases::nothing_to_cancel(self.language)),
-        }
-    }
-
-    fn tell_status(&mut self) {
-        let facts = self.input.facts;
-        if facts.unavailable {
-            return self.says.push(phrases::status_unavailable(self.language));
-        }
-        if facts.complaints.is_empty() {
-            return self.says.push(match &self.input.understanding.slots.lap_id {
-                Some(lap_id) => phrases::no_such_complaint(self.language, lap_id),
-                None => phrases::no_complaints(self.language),
-            });
-        }
-        let most = if self.input.understanding.wants(Intent::History) { 5 } else { 3 };
-        let lines: Vec<String> = facts
-            .complaints
-            .iter()
-            .take(most)
-            .map(|fact| {
-                let kategori = phrases::category_words(&fact.kategori);
-                let words = phrases::status_words(self.language, &fact.status);
-                phrases::status(self.language, &fact.lap_id, &kategori, words)
-            })
-            .collect();
-        self.says.push(lines.join("\n"));
-    }
-
-    fn answer(&mut self, also_status: bool) {
-        match self.input.understanding.passages.first() {
-            Some(passage) => self.says.push(self.quote(passage)),
-            None if also_status || self.concerns_a_complaint() => {}
-            None => self.says.push(phrases::not_known(self.language)),
-        }
-    }
-
-    fn quote(&self, passage: &Passage) -> String {
-        phrases::quoted(self.language, &shortened(&passage.text), &passage.source_title)
-    }
-
-    fn draft_is_closed(&self) -> bool {
-        self.state.draft.as_ref().is_none_or(|draft| draft.submitted)
-    }
-
-    /// A complaint is being made, or went on being made.
-    fn concerns_a_complaint(&self) -> bool {
-        let understanding = self.input.understanding;
-        let adds_to_draft = !self.draft_is_closed()
-            && (understanding.slots.alamat.is_some()
-                || understanding.slots.deskripsi.is_some()
-                || understanding.slots.kategori.is_some()
-                || understanding.slots.rt_rw.is_some()
-                || self.input.messages.iter().any(|message| message.pin.is_some() || is_evidence(message)));
-        understanding.wants(Intent::CreateComplaint)
-            || understanding.urgency == Urgency::Emergency
-            || adds_to_draft
-    }
-
-    fn collect(&mut self) {
-        let input = self.input;
-        let slots = input.understanding.slots.clone();
-        // A draft that is on its way keeps its content; what comes now is a new one.
-        let mut draft = match self.state.draft.take() {
-            Some(draft) if !draft.submitted => draft,
-            _ => Draft::new(input.fresh_id, input.now),
-        };
-        draft.kategori = slots.kategori.or(draft.kategori);
-        draft.alamat = slots.alamat.or(draft.alamat);
-        draft.rt_rw = slots.rt_rw.or(draft.rt_rw);
-        draft.deskripsi = merged(draft.deskripsi.take(), slots.deskripsi);
-        if input.understanding.urgency == Urgency::Emergency {
-            draft.urgency = Urgency::Emergency;
-        }
-        for message in input.messages {
-            if let Some((latitude, longitude)) = message.pin {
-                (draft.latitude, draft.longitude) = (Some(latitude), Some(longitude));
-                if draft.alamat.is_none() {
-                    draft.alamat = message.text.clone().filter(|text| !text.trim().is_empty());
-                }
-            }
-            if is_evidence(message) {
-                draft.media.extend(message.message_id);
-            }
-        }
-        draft.updated_at = input.now;
-        match draft.missing() {
-            Some(slot) => {
-                self.says.push(phrases::ask(self.language, slot));
-                draft.asked_for = Some(slot);
-            }
-            None => {
-                draft.submitted = true;
-                draft.asked_for = None;
-                self.effects.push(Effect::CreateComplaint(Box::new(draft.clone())));
-            }
-        }
-        self.state.draft = Some(draft);
-    }
-
     /// One message a turn. When a call is under way its answer is the reply, and what was said so far rides along.
     fn finish(mut self) -> Outcome {
         self.state.misunderstood = match (self.misunderstood, &self.hand_over) {
             (true, None) => self.state.misunderstood + 1,
             _ => 0,
         };
-        if self.hand_over.is_some() {
+        let calls_a_person = self.hand_over.is_some() && !self.says.is_empty();
+        if calls_a_person && !self.in_danger() {
             self.says.extend(self.input.office.closed_words(self.language, self.input.now));
         }
         let says_something = !(self.alarm.is_empty() && self.opening.is_empty() && self.says.is_empty());
         if says_something || !self.effects.is_empty() {
             self.say_what_the_citizen_must_know_first();
         }
-        if !self.effects.is_empty() {
-            self.state.opening.append(&mut self.opening);
-            self.state.also_say.append(&mut self.says);
-            return Outcome {
-                state: self.state,
-                reply: None,
-                effects: self.effects,
-                hand_over: self.hand_over,
-            };
+        let zone = self.input.office.hours.zone();
+        let mut outcome = Outcome {
+            remind_at: reminder::due(&self.state, self.input.now, &zone),
+            state: self.state,
+            reply: None,
+            effects: self.effects,
+            hand_over: self.hand_over,
+        };
+        if outcome.effects.is_empty() {
+            let said = Said { opening: self.opening, says: self.says, below: self.below };
+            outcome.reply = compose(&mut outcome.state, self.language, self.input.office, said);
+        } else {
+            outcome.state.opening.append(&mut self.opening);
+            outcome.state.also_say.append(&mut self.says);
         }
-        let reply =
-            compose(&mut self.state, self.language, self.input.office, self.opening, self.says, self.buttons);
-        Outcome { state: self.state, reply, effects: self.effects, hand_over: self.hand_over }
+        outcome
     }
 }
 
-/// Puts the introduction into a first reply, after its opening (a greeting, or the numbers of an emergency); nothing to
-/// say is no reply.
+/// The parts of a reply.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    /// Before the introduction: a greeting, or the numbers of an emergency.
+    pub opening: Vec<String>,
+    pub says: Vec<String>,
+    pub below: Below,
+}
+
+/// Puts the introduction into a first reply, after its opening; nothing to say is no reply.
 pub(super) fn compose(
     state: &mut DialogueState,
     language: Language,
     office: &OfficeVoice,
-    opening: Vec<String>,
-    says: Vec<String>,
-    buttons: Vec<ReplyButton>,
+    said: Said,
 ) -> Option<Reply> {
-    let mut parts = opening;
-    if parts.is_empty() && says.is_empty() {
+    let mut parts = said.opening;
+    if parts.is_empty() && said.says.is_empty() {
         return None;
     }
     if !state.introduced {
         parts.push(phrases::introduction(language, &office.name));
         state.introduced = true;
     }
-    parts.extend(says);
-    Some(Reply { text: join(&parts), buttons })
+    parts.extend(said.says);
+    Some(Reply { text: join(&parts), below: said.below })
 }
-
-/// The button that withdraws this complaint.
-pub(super) fn cancel_button(language: Language, lap_id: &str) -> ReplyButton {
-    ReplyButton { id: format!("{CANCEL_BUTTON}{lap_id}"), title: phrases::cancel_button(language) }
-}
-
-/// Adds words to a description without saying the same twice.
-fn merged(before: Option<String>, more: Option<String>) -> Option<String> {
-    match (before, more) {
-        (Some(before), Some(more)) if before.contains(&more) => Some(before),
-        (Some(before), Some(more)) => Some(format!("{before}. {more}")),
-        (before, more) => before.or(more),
-    }
-}
-
-/// The first sentences of a passage that fit; a cut is shown.
-fn shortened(text: &str) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    if words.len() <= QUOTE_WORDS {
-        return text.trim().to_owned();
-    }
-    let head = &words[..QUOTE_WORDS];
-    let end =
-        head.iter().rposition(|word| word.ends_with(['.', '!', '?'])).filter(|at| *at + 1 >= QUOTE_WORDS / 2);
-    match end {
-        Some(at) => head[..=at].join(" "),
-        None => format!("{} …", head.join(" ")),
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -101,6 +101,43 @@ pub struct Passage {
     pub score: f32,
 }
 
+/// The name under which the builtin stands in traces and events.
+pub const BUILTIN_MODEL: &str = "builtin";
+
+/// Who understood, and at which price.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Usage {
+    /// The provider's model, or `builtin`.
+    pub model: String,
+    /// Read and written, of every attempt; 0 for `builtin`.
+    #[serde(default)]
+    pub tokens: u32,
+    /// In the currency of the prices that the office set; 0 without prices.
+    #[serde(default)]
+    pub cost: f64,
+    /// Why a model that was set did not serve: `rate_limited`, `timed_out`, `malformed`, `blocked`, `budget` …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<String>,
+}
+
+impl Default for Usage {
+    fn default() -> Self {
+        Usage { model: BUILTIN_MODEL.into(), tokens: 0, cost: 0.0, fallback: None }
+    }
+}
+
+impl Usage {
+    /// Adds what another question of the same turn took. A model that served in any of them is named.
+    pub fn add(&mut self, other: Usage) {
+        if self.model == BUILTIN_MODEL {
+            self.model = other.model;
+        }
+        self.tokens = self.tokens.saturating_add(other.tokens);
+        self.cost += other.cost;
+        self.fallback = self.fallback.take().or(other.fallback);
+    }
+}
+
 /// One batch of messages, understood.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Understanding {
@@ -118,6 +155,11 @@ pub struct Understanding {
     /// The best passages for a question, best first; empty when nothing fits.
     #[serde(default)]
     pub passages: Vec<Passage>,
+    /// The words of a question that no passage answers, normalised, for the office to see what is missing.
+    #[serde(default)]
+    pub question_terms: Vec<String>,
+    #[serde(default)]
+    pub usage: Usage,
 }
 
 impl Understanding {
@@ -138,6 +180,9 @@ pub struct UnderstandRequest {
     /// What was said before, oldest first, when a person had the conversation. Data, never instructions.
     #[serde(default)]
     pub context: Vec<ContextLine>,
+    /// Names of the citizen that are known, to be kept from providers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
 }
 
 /// One line of an earlier exchange.

@@ -2,6 +2,7 @@
 //! of a person, and what happened each day. Handlers read, call [`AiService`] and answer; they never log what was written.
 
 mod analytics;
+mod documents;
 
 use actix_web::http::StatusCode;
 use actix_web::middleware::from_fn;
@@ -18,19 +19,19 @@ use super::extract::{ApiJson, ApiPath};
 use super::guard::require_internal_key;
 use super::listener::Service;
 use super::problem::Problem;
-use crate::ai::chunking::DocumentKind;
+use crate::ai::documents::Documents;
 use crate::ai::retrieval::THRESHOLD;
-use crate::ai::service::{AiError, AiService, BUILTIN_MODEL, Document, Traced};
+use crate::ai::service::{AiError, AiService, Traced};
 use crate::dialogue::understanding::{AskedSlot, ContextLine, Intent, UnderstandRequest, Understanding};
 use crate::ids::PersonId;
-use crate::store::ai::{FoundPassage, PutOutcome, SourceRow};
+use crate::store::ai::FoundPassage;
 
 /// Passages that a search returns when nothing is asked.
 const DEFAULT_LIMIT: u32 = 5;
 
 /// The AI service for a listener.
-pub fn service(ai: AiService) -> Service {
-    description().with_state(ai)
+pub fn service(ai: AiService, documents: Documents) -> Service {
+    description().with_state(ai).with_state(documents)
 }
 
 /// The service without state: enough for its OpenAPI document.
@@ -45,9 +46,10 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
             .wrap(from_fn(require_internal_key))
             .service(process_message)
             .service(search_knowledge)
-            .service(process_document)
-            .service(get_document)
-            .service(delete_document)
+            .service(documents::process_document)
+            .service(documents::list_documents)
+            .service(documents::get_document)
+            .service(documents::delete_document)
             .service(get_person)
             .service(erase_person)
             .service(analytics::get_analytics),
@@ -80,8 +82,15 @@ struct ProcessedMessage {
 /// How an understanding came about.
 #[derive(Debug, Serialize, ToSchema)]
 struct Trace {
-    /// Who understood: `builtin`.
+    /// Who understood: a model of the provider that is set, or `builtin`.
     model: String,
+    /// Tokens read and written, of every attempt.
+    tokens: u32,
+    /// What they cost, by the prices that are set.
+    cost: f64,
+    /// Why a model that is set did not serve.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fallback: Option<String>,
     /// Milliseconds, search included.
     ms: f64,
     /// How strongly the words spoke for each intent.
@@ -132,8 +141,12 @@ impl From<FoundPassage> for ScoredPassage {
 impl From<Traced> for ProcessedMessage {
     fn from(traced: Traced) -> Self {
         let scores = &traced.reading.scores;
+        let usage = traced.reading.understanding.usage.clone();
         let trace = Trace {
-            model: BUILTIN_MODEL.to_owned(),
+            model: usage.model,
+            tokens: usage.tokens,
+            cost: usage.cost,
+            fallback: usage.fallback,
             ms: traced.elapsed.as_secs_f64() * 1e3,
             intents: scores
                 .iter()
@@ -164,7 +177,8 @@ async fn process_message(
     body: ApiJson<ProcessMessage>,
 ) -> Result<HttpResponse, Problem> {
     let ProcessMessage { texts, asked_for, context } = body.0;
-    let traced = ai.understand_traced(&UnderstandRequest { texts, asked_for, context }).await?;
+    let traced =
+        ai.understand_traced(&UnderstandRequest { texts, asked_for, context, names: Vec::new() }).await?;
     Ok(HttpResponse::Ok().json(ProcessedMessage::from(traced)))
 }
 
@@ -213,147 +227,6 @@ async fn search_knowledge(
         .map_err(|error| store_failure(&error))?;
     let passages = found.into_iter().map(ScoredPassage::from).collect();
     Ok(HttpResponse::Ok().json(KnowledgeFound { passages, threshold: THRESHOLD }))
-}
-
-/// A document or knowledge entry to be made searchable.
-#[derive(Debug, Deserialize, Validate, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct ProcessDocument {
-    #[garde(skip)]
-    source_id: Uuid,
-    /// A higher version replaces a lower one.
-    #[garde(range(min = 1))]
-    version: i32,
-    #[garde(skip)]
-    kind: DocumentKind,
-    /// Named to the citizen as the source.
-    #[garde(length(chars, min = 1, max = 200), custom(not_blank))]
-    title: String,
-    #[garde(length(chars, min = 1, max = 1_000_000), custom(not_blank))]
-    content: String,
-    /// Code of a category that it belongs to.
-    #[garde(length(chars, min = 1, max = 64))]
-    kategori: Option<String>,
-}
-
-/// How a document stands.
-#[derive(Debug, Serialize, ToSchema)]
-struct DocumentStatus {
-    source_id: Uuid,
-    version: i32,
-    kind: String,
-    title: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    kategori: Option<String>,
-    /// `queued`, `processing`, `ready` or `failed`.
-    status: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-    /// Passages that can be found.
-    passages: i32,
-    /// Characters of the content.
-    characters: i32,
-    #[schema(value_type = String, format = DateTime)]
-    created_at: jiff::Timestamp,
-    #[schema(value_type = String, format = DateTime)]
-    updated_at: jiff::Timestamp,
-}
-
-impl From<SourceRow> for DocumentStatus {
-    fn from(row: SourceRow) -> Self {
-        DocumentStatus {
-            source_id: row.source_id,
-            version: row.version,
-            kind: row.kind,
-            title: row.title,
-            kategori: row.kategori,
-            status: row.status,
-            error: row.error,
-            passages: row.passages,
-            characters: row.characters,
-            created_at: row.created_at.to_jiff(),
-            updated_at: row.updated_at.to_jiff(),
-        }
-    }
-}
-
-/// Make a document searchable, in place of its older versions.
-///
-/// Texts are processed while the request waits: a 200 means that its passages can be found. The same version with the
-/// same content again changes nothing.
-#[utoipa::path(
-    tag = "documents",
-    security(("internal_api_key" = [])),
-    request_body = ProcessDocument,
-    responses(
-        (status = 200, description = "Searchable", body = DocumentStatus),
-        (status = 409, description = "A newer version is there, or this one with other content", body = Problem, content_type = "application/problem+json"),
-        (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", description = "Failed", body = Problem, content_type = "application/problem+json"),
-    )
-)]
-#[post("/documents/process")]
-async fn process_document(
-    ai: web::Data<AiService>,
-    body: ApiJson<ProcessDocument>,
-) -> Result<HttpResponse, Problem> {
-    let ProcessDocument { source_id, version, kind, title, content, kategori } = body.0;
-    let document = Document { source_id, version, kind, title, content, kategori };
-    match ai.put_document(&document).await.map_err(|error| store_failure(&error))? {
-        PutOutcome::Stored | PutOutcome::Unchanged => {}
-        PutOutcome::Stale { current } => {
-            return Err(Problem::conflict("a newer version of this document is there or was deleted")
-                .kind("stale-version")
-                .with("current_version", current));
-        }
-        PutOutcome::Conflict => {
-            return Err(Problem::conflict("this version is there with other content; raise the version")
-                .kind("version-reused"));
-        }
-    }
-    document_response(&ai, source_id).await
-}
-
-/// Read how a document stands.
-#[utoipa::path(
-    tag = "documents",
-    security(("internal_api_key" = [])),
-    params(("source_id" = Uuid, Path, description = "The document")),
-    responses(
-        (status = 200, description = "The document", body = DocumentStatus),
-        (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", description = "Failed", body = Problem, content_type = "application/problem+json"),
-    )
-)]
-#[get("/documents/{source_id}")]
-async fn get_document(ai: web::Data<AiService>, source_id: ApiPath<Uuid>) -> Result<HttpResponse, Problem> {
-    document_response(&ai, source_id.0).await
-}
-
-async fn document_response(ai: &AiService, source_id: Uuid) -> Result<HttpResponse, Problem> {
-    let row = ai.document(source_id).await.map_err(|error| store_failure(&error))?;
-    let row = row.ok_or_else(|| Problem::not_found("document"))?;
-    Ok(HttpResponse::Ok().json(DocumentStatus::from(row)))
-}
-
-/// Take a document and its passages out.
-#[utoipa::path(
-    tag = "documents",
-    security(("internal_api_key" = [])),
-    params(("source_id" = Uuid, Path, description = "The document")),
-    responses(
-        (status = 204, description = "Nothing of it is found any more; asking again is harmless"),
-        (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", description = "Failed", body = Problem, content_type = "application/problem+json"),
-    )
-)]
-#[delete("/documents/{source_id}")]
-async fn delete_document(
-    ai: web::Data<AiService>,
-    source_id: ApiPath<Uuid>,
-) -> Result<HttpResponse, Problem> {
-    ai.delete_document(source_id.0).await.map_err(|error| store_failure(&error))?;
-    Ok(HttpResponse::NoContent().finish())
 }
 
 /// What this service holds of a person: nothing. It keeps documents of the office, not what citizens wrote.

@@ -33,22 +33,35 @@ impl<T: DeserializeOwned + Validate<Context = ()> + 'static> FromRequest for Api
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let limit = request.app_data::<BodyLimit>().map_or(2 * 1024 * 1024, |limit| limit.0);
-        let media_type = request
-            .headers()
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
-        let body = web::Payload::from_request(request, payload);
-        Box::pin(async move {
-            if media_type.as_deref() != Some("application/json") {
-                return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE)
-                    .detail("send the body as content-type: application/json"));
-            }
-            let body = body.await.map_err(|_| Problem::bad_request("the body could not be read"))?;
-            let bytes = read_body(body, limit).await?;
-            parse_json(&bytes).map(ApiJson)
-        })
+        let body = read_json(request, payload, limit);
+        Box::pin(async move { body.await.map(ApiJson) })
     }
+}
+
+/// Reads a JSON body of at most `limit` bytes, whatever [`BodyLimit`] says.
+///
+/// # Errors
+/// 413 above the limit, 415 for another type, else as [`parse_json`].
+pub fn read_json<T: DeserializeOwned + Validate<Context = ()> + 'static>(
+    request: &HttpRequest,
+    payload: &mut Payload,
+    limit: usize,
+) -> LocalBoxFuture<'static, Result<T, Problem>> {
+    let media_type = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+    let body = web::Payload::from_request(request, payload);
+    Box::pin(async move {
+        if media_type.as_deref() != Some("application/json") {
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+                .detail("send the body as content-type: application/json"));
+        }
+        let body = body.await.map_err(|_| Problem::bad_request("the body could not be read"))?;
+        let bytes = read_body(body, limit).await?;
+        parse_json(&bytes)
+    })
 }
 
 /// Reads a whole body of at most `limit` bytes.

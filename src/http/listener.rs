@@ -41,10 +41,11 @@ impl Service {
         Service { name, description, routes, state: Arc::new(|_| {}), pages: |_| {} }
     }
 
-    /// With what its handlers take as `web::Data<T>`.
+    /// With what its handlers take as `web::Data<T>`; beside what was given before.
     pub fn with_state<T: Send + Sync + 'static>(mut self, state: T) -> Self {
-        let state = web::Data::new(state);
+        let (state, before) = (web::Data::new(state), self.state.clone());
         self.state = Arc::new(move |config| {
+            before(config);
             config.app_data(state.clone());
         });
         self

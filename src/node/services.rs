@@ -11,6 +11,7 @@ use sqlx::PgPool;
 use super::channel::Answering;
 use super::live_chat;
 use crate::actors::live_chat::LiveChat;
+use crate::ai::documents::Documents;
 use crate::ai::service::AiService;
 use crate::bus::Bus;
 use crate::bus::live_chat::Announcer;
@@ -38,6 +39,7 @@ pub(super) struct Parts<'a> {
     pub metrics: &'a Metrics,
     pub pool: &'a PgPool,
     pub ai: &'a AiService,
+    pub documents: &'a Documents,
     pub node: NodeId,
     pub draining: &'a Arc<AtomicBool>,
     pub bus: &'a Arc<dyn Bus>,
@@ -123,7 +125,7 @@ fn service(
             pool: parts.pool.clone(),
             clock: parts.clock.clone(),
         }),
-        Role::Ai => ai::service(parts.ai.clone()),
+        Role::Ai => ai::service(parts.ai.clone(), parts.documents.clone()),
         Role::Dashboard => {
             let state = DashboardState {
                 pool: parts.pool.clone(),

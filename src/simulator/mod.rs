@@ -19,7 +19,7 @@
 //! | `POST /control/verify` | | makes the `hub.challenge` handshake → `{verified, status}` |
 //! | `GET /control/citizens` | | everybody |
 //! | `POST /control/citizens` | `{name, id?, phone?, bsuid?, username?}` | introduces somebody → 201 with the id |
-//! | `POST /control/citizens/{id}/messages` | `{message: {KIND: {…}}, phone_number_id?, reply_to?, forwarded?, timestamp?, wamid?}` | speaks as them → `{wamid, delivery}` |
+//! | `POST /control/citizens/{id}/messages` | `{message: {KIND: {…}}, phone_number_id?, reply_to?, forwarded?, frequently_forwarded?, timestamp?, wamid?}` | speaks as them → `{wamid, delivery}` |
 //! | `POST /control/citizens/{id}/echoes` | `{text, phone_number_id?, timestamp?, wamid?}` | an officer writes to them on the office's own phone → `{wamid, delivery}` |
 //! | `GET /control/citizens/{id}/chat` | `?phone_number_id` | the chat as the phone shows it: both ways, ticks, typing, window |
 //! | `POST /control/citizens/{id}/read` | `{phone_number_id?}` | they look at the chat: `read` statuses |

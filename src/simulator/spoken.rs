@@ -30,12 +30,26 @@ pub(super) struct Spoken {
     pub reply_to: Option<String>,
     #[serde(default)]
     pub forwarded: bool,
+    /// Through many hands, which Meta tells instead.
+    #[serde(default)]
+    pub frequently_forwarded: bool,
     /// Absent: now.
     #[serde(default)]
     pub timestamp: Option<Timestamp>,
     /// Absent: a new one. Giving one twice is a duplicate of Meta's.
     #[serde(default)]
     pub wamid: Option<String>,
+}
+
+impl Spoken {
+    /// What its context says of the hands it went through.
+    fn came_by(&self) -> Option<&'static str> {
+        match (self.frequently_forwarded, self.forwarded) {
+            (true, _) => Some("frequently_forwarded"),
+            (false, true) => Some("forwarded"),
+            (false, false) => None,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -110,7 +124,7 @@ pub(super) fn say(
     citizen_id: &str,
     spoken: Spoken,
 ) -> Result<Said, Problem> {
-    let now = shared.now();
+    let (now, came_by) = (shared.now(), spoken.came_by());
     let number = super::control::office_number(shared, spoken.phone_number_id)?;
     if world.people.get(citizen_id).is_none() {
         return Err(Problem::not_found("citizen", citizen_id));
@@ -140,7 +154,7 @@ pub(super) fn say(
         phone_number_id: number.clone(),
         kind: kind.clone(),
         contact: updates::contact(citizen),
-        update: updates::message(citizen, &message, spoken.forwarded, raw.as_ref()),
+        update: updates::message(citizen, &message, came_by, raw.as_ref()),
     };
     if let Some(chat) = world.chat(citizen_id, &number) {
         chat.open_window(now);

@@ -96,7 +96,7 @@ pub(super) fn contact(citizen: &Citizen) -> Value {
 pub(super) fn message(
     citizen: &Citizen,
     message: &ChatMessage,
-    forwarded: bool,
+    forwarded: Option<&str>,
     raw: Option<&Map<String, Value>>,
 ) -> Value {
     let mut value = json!({
@@ -116,8 +116,8 @@ pub(super) fn message(
     if let Some(reply_to) = &message.reply_to {
         value["context"] = json!({"id": reply_to});
     }
-    if forwarded {
-        value["context"] = json!({"forwarded": true});
+    if let Some(forwarded) = forwarded {
+        value["context"] = json!({ forwarded: true });
     }
     if let (Some(raw), Value::Object(fields)) = (raw, &mut value) {
         for (key, replacement) in raw {

@@ -4,11 +4,15 @@
 //! neither. Knows nothing of how passages are cut or questions understood.
 
 pub mod analytics;
+pub mod documents;
+pub mod embeddings;
+pub mod search;
 
 use sqlx::{PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
-use super::{StoreError, Timestamptz};
+use super::StoreError;
+pub use search::search;
 
 /// What became of a source that was handed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,12 +32,14 @@ pub enum PutOutcome {
 pub struct NewSource {
     pub source_id: Uuid,
     pub version: i32,
-    /// `text`, `markdown` or `faq`.
+    /// `text`, `markdown` or `faq`; of files also `pdf`, `docx`, `xlsx` or `html`.
     pub kind: String,
     pub title: String,
     pub kategori: Option<String>,
     /// SHA-256 over what decides the passages.
     pub content_hash: Vec<u8>,
+    /// SHA-256 of the content or file alone.
+    pub content_sha256: Vec<u8>,
     /// Length of the content in characters.
     pub characters: i32,
 }
@@ -47,25 +53,8 @@ pub struct NewPassage {
     pub page: Option<i32>,
 }
 
-/// A source as it stands.
-#[derive(Clone, Debug)]
-pub struct SourceRow {
-    pub source_id: Uuid,
-    pub version: i32,
-    pub kind: String,
-    pub title: String,
-    pub kategori: Option<String>,
-    /// queued, processing, ready, failed or deleted.
-    pub status: String,
-    pub error: Option<String>,
-    pub passages: i32,
-    pub characters: i32,
-    pub created_at: Timestamptz,
-    pub updated_at: Timestamptz,
-}
-
 /// A passage that fits a question.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, sqlx::FromRow)]
 pub struct FoundPassage {
     pub passage_id: Uuid,
     pub source_id: Uuid,
@@ -120,16 +109,34 @@ pub async fn put_source(
         {
             return Ok(PutOutcome::Stale { current: current.version });
         }
-        if current.version == source.version && current.status == "ready" {
+        // A file of this version that waits or is worked on is this version, too.
+        if current.version == source.version && current.status != "failed" {
             let same = current.content_hash == source.content_hash;
             return Ok(if same { PutOutcome::Unchanged } else { PutOutcome::Conflict });
         }
+        documents::forget_upload(&mut transaction, source.source_id).await?;
     }
     replace_passages(&mut transaction, source, passages).await?;
+    sqlx::query!(
+        "UPDATE gc_ai.sources
+         SET version = $2, kind = $3, title = $4, kategori = $5, content_hash = $6, content_sha256 = $7, file_name = NULL,
+             pages_done = 0, pages_total = NULL, claimed_by = NULL, due_at = NULL, attempts = 0
+         WHERE source_id = $1",
+        source.source_id,
+        source.version,
+        source.kind,
+        source.title,
+        source.kategori,
+        source.content_hash,
+        source.content_sha256,
+    )
+    .execute(&mut *transaction)
+    .await?;
     transaction.commit().await?;
     Ok(PutOutcome::Stored)
 }
 
+/// New passages in place of the old ones; the source is searchable then.
 async fn replace_passages(
     transaction: &mut Transaction<'_, Postgres>,
     source: &NewSource,
@@ -164,15 +171,9 @@ async fn replace_passages(
     .await?;
     sqlx::query!(
         "UPDATE gc_ai.sources
-         SET version = $2, kind = $3, title = $4, kategori = $5, content_hash = $6, characters = $7, passages = $8,
-             status = 'ready', error = NULL, updated_at = now()
+         SET characters = $2, passages = $3, status = 'ready', error = NULL, updated_at = now()
          WHERE source_id = $1",
         source.source_id,
-        source.version,
-        source.kind,
-        source.title,
-        source.kategori,
-        source.content_hash,
         source.characters,
         i32::try_from(passages.len()).unwrap_or(i32::MAX),
     )
@@ -189,34 +190,21 @@ pub async fn delete_source(pool: &PgPool, source_id: Uuid) -> Result<bool, Store
     let mut transaction = pool.begin().await?;
     let deleted = sqlx::query!(
         "UPDATE gc_ai.sources
-         SET status = 'deleted', error = NULL, title = '', content_hash = '', passages = 0, characters = 0,
-             updated_at = now()
+         SET status = 'deleted', error = NULL, title = '', content_hash = '', content_sha256 = NULL, file_name = NULL,
+             passages = 0, characters = 0, pages_done = 0, pages_total = NULL, claimed_by = NULL, due_at = NULL,
+             attempts = 0, updated_at = now()
          WHERE source_id = $1 AND status <> 'deleted'",
         source_id,
     )
     .execute(&mut *transaction)
     .await?
     .rows_affected();
+    documents::forget_upload(&mut transaction, source_id).await?;
     sqlx::query!("DELETE FROM gc_ai.knowledge_vectors WHERE source_id = $1", source_id)
         .execute(&mut *transaction)
         .await?;
     transaction.commit().await?;
     Ok(deleted > 0)
-}
-
-/// A source, also a deleted one.
-///
-/// # Errors
-/// As [`StoreError`].
-pub async fn source(pool: &PgPool, source_id: Uuid) -> Result<Option<SourceRow>, StoreError> {
-    Ok(sqlx::query_as!(
-        SourceRow,
-        "SELECT source_id, version, kind, title, kategori, status, error, passages, characters, created_at, updated_at
-         FROM gc_ai.sources WHERE source_id = $1",
-        source_id,
-    )
-    .fetch_optional(pool)
-    .await?)
 }
 
 /// Whether this source was ever handed in, deleted since or not.
@@ -243,75 +231,5 @@ pub async fn counts(pool: &PgPool) -> Result<Counts, StoreError> {
                   (SELECT count(*) FROM gc_ai.knowledge_vectors) AS "passages!""#,
     )
     .fetch_one(pool)
-    .await?)
-}
-
-/// The passages that fit `terms` (normalised words without stop words) best, best first.
-///
-/// A passage is a candidate when it has any of the terms, or something spelt like a term that no passage has. Its score
-/// is the share of the question that it covers (each term weighed by how rare it is; a term that no passage has counts as
-/// a rare one, so questions about other matters score low), with a little for density and for hits in title or heading.
-///
-/// # Errors
-/// As [`StoreError`].
-pub async fn search(
-    pool: &PgPool,
-    terms: &[String],
-    kategori: Option<&str>,
-    limit: i64,
-) -> Result<Vec<FoundPassage>, StoreError> {
-    if terms.is_empty() {
-        return Ok(Vec::new());
-    }
-    Ok(sqlx::query_as!(
-        FoundPassage,
-        r#"
-        WITH total AS (
-            SELECT count(*)::float8 AS passages FROM gc_ai.knowledge_vectors
-        ), terms AS (
-            SELECT term, query,
-                   (SELECT count(*)::float8 FROM gc_ai.knowledge_vectors WHERE tsv @@ query) AS having_it
-            FROM unnest($1::text[]) AS term, websearch_to_tsquery('indonesian', term) AS query
-            WHERE numnode(query) > 0
-        ), weighed AS (
-            SELECT term, query, having_it, ln(1 + total.passages / (1 + greatest(having_it, 1))) AS weight FROM terms, total
-        ), wanted AS (
-            SELECT websearch_to_tsquery('indonesian', string_agg(term, ' OR ')) AS query FROM weighed
-        ), candidates AS (
-            SELECT passage_id FROM (
-                SELECT passage_id FROM gc_ai.knowledge_vectors, wanted
-                WHERE tsv @@ wanted.query AND ($2::text IS NULL OR kategori = $2)
-                ORDER BY ts_rank_cd(tsv, wanted.query) DESC LIMIT 60
-            ) AS by_words
-            UNION
-            SELECT passage_id FROM (
-                SELECT passage_id FROM weighed JOIN gc_ai.knowledge_vectors ON term <% content
-                WHERE having_it = 0 AND length(term) >= 5 AND ($2::text IS NULL OR kategori = $2)
-                LIMIT 60
-            ) AS by_letters
-        )
-        SELECT passage_id AS "passage_id!", source_id AS "source_id!", source_title AS "source_title!",
-               heading AS "heading!", content AS "content!", page,
-               (0.85 * coverage.share + 0.10 * coverage.in_head
-                + 0.05 * ts_rank_cd(tsv, wanted.query, 32))::float8 AS "score!"
-        FROM candidates JOIN gc_ai.knowledge_vectors USING (passage_id), wanted,
-             LATERAL (
-                 SELECT sum(weight * CASE
-                            WHEN tsv @@ query THEN 1.0
-                            WHEN having_it = 0 AND length(term) >= 5 AND term <% content THEN 0.7
-                            ELSE 0.0 END) / sum(weight) AS share,
-                        sum(weight * CASE
-                            WHEN to_tsvector('indonesian', source_title || ' ' || heading) @@ query THEN 1.0
-                            ELSE 0.0 END) / sum(weight) AS in_head
-                 FROM weighed
-             ) AS coverage
-        ORDER BY 7 DESC, source_title, ordinal
-        LIMIT $3
-        "#,
-        terms,
-        kategori,
-        limit,
-    )
-    .fetch_all(pool)
     .await?)
 }

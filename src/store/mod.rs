@@ -72,8 +72,12 @@ impl From<sqlx::Error> for StoreError {
 /// # Errors
 /// [`StoreError::Unavailable`] when the server cannot be reached.
 pub async fn connect(options: PgConnectOptions, max_connections: u32) -> Result<PgPool, StoreError> {
-    let options =
-        options.application_name("govconnect").options([("lock_timeout", "10s"), ("timezone", "UTC")]);
+    let options = options.application_name("govconnect").options([
+        ("lock_timeout", "10s"),
+        ("timezone", "UTC"),
+        // Compiling a statement takes longer than any of ours may run.
+        ("jit", "off"),
+    ]);
     Ok(PgPoolOptions::new()
         .max_connections(max_connections)
         // All of them now, and kept: a connection belongs to the runtime that opened it, and one that a worker thread

@@ -9,6 +9,7 @@ use actix::Context;
 use actix_web::web;
 use govconnect::actors::ai::{Ai, Understand};
 use govconnect::ai::chunking::DocumentKind;
+use govconnect::ai::documents::Documents;
 use govconnect::ai::service::{AiError, AiService, Document};
 use govconnect::bus::Receivers;
 use govconnect::bus::in_process::LocalBus;
@@ -259,7 +260,8 @@ async fn running() -> Running {
         body_limit: BodyLimit(2 * 1024 * 1024),
         shutdown_grace: Duration::from_secs(1),
     };
-    let service = govconnect::http::ai::service(service(&database.pool));
+    let documents = Documents::new(database.pool.clone(), 1024 * 1024);
+    let service = govconnect::http::ai::service(service(&database.pool), documents);
     let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
     let listening = listen(service, any, 1, shared).unwrap();
     let base = format!("http://{}/internal", listening.address);
@@ -418,4 +420,68 @@ async fn nothing_is_held_of_people() {
     let (status, erased) = running.call(reqwest::Method::DELETE, &path, None).await;
     assert_eq!((status.as_u16(), &erased["erased"]), (200, &json!(0)));
     assert_eq!(running.call(reqwest::Method::GET, "/people/nobody", None).await.0, 404);
+}
+
+#[actix_web::test]
+async fn files_are_queued_listed_and_told_of() {
+    let running = running().await;
+    let data = |bytes: &[u8]| base64::Engine::encode(&base64::prelude::BASE64_STANDARD, bytes);
+    let id = Uuid::now_v7();
+    let body = |changes: Value| {
+        let upload = json!({"file_name": "panduan.pdf", "data": data(b"%PDF-1.4")});
+        let mut body =
+            json!({"source_id": id, "version": 1, "kind": "pdf", "title": "Panduan", "upload": upload});
+        for (key, value) in changes.as_object().unwrap() {
+            body[key] = value.clone();
+        }
+        body
+    };
+    let (status, queued) = running.post("/documents/process", body(json!({}))).await;
+    assert_eq!((status.as_u16(), &queued["status"]), (202, &json!("queued")), "{queued}");
+    assert_eq!(queued["file_name"], "panduan.pdf");
+    let (status, same) = running.post("/documents/process", body(json!({}))).await;
+    assert_eq!((status.as_u16(), &same["status"]), (202, &json!("queued")), "{same}");
+    for (changes, field) in [
+        (json!({"content": "Isi."}), "upload"),
+        (json!({"upload": null}), "content"),
+        (json!({"upload": {"file_name": "x", "data": "%%%"}}), "upload.data"),
+        (json!({"upload": {"file_name": " ", "data": "eA=="}}), "upload.file_name"),
+        (json!({"kind": "exe"}), "kind"),
+    ] {
+        let (status, problem) = running.post("/documents/process", body(changes.clone())).await;
+        assert_eq!(
+            (status.as_u16(), &problem["errors"][0]["field"]),
+            (422, &json!(field)),
+            "{changes}: {problem}"
+        );
+    }
+    // Larger than a usual body may be, but not than a file; and one byte more than a file.
+    for (length, expected) in [(1024 * 1024, 202), (1024 * 1024 + 1, 413), (4 * 1024 * 1024, 413)] {
+        let upload = json!({"file_name": "x", "data": data(&vec![b'x'; length])});
+        let request = body(json!({"source_id": Uuid::now_v7(), "upload": upload}));
+        assert_eq!(running.post("/documents/process", request).await.0, expected, "{length}");
+    }
+
+    let mut seen = Vec::new();
+    let mut path = "/documents?limit=4".to_owned();
+    loop {
+        let (status, page) = running.call(reqwest::Method::GET, &path, None).await;
+        assert_eq!(status, 200, "{page}");
+        seen.extend(page["items"].as_array().unwrap().iter().map(|item| item["source_id"].clone()));
+        let Some(cursor) = page["next_cursor"].as_str() else { break };
+        path = format!("/documents?limit=4&cursor={cursor}");
+    }
+    assert_eq!(seen.len(), 9 + 2, "the sample office and two files, each once");
+    assert!(seen.contains(&json!(id)));
+    let (_, queued) = running.call(reqwest::Method::GET, "/documents?status=queued", None).await;
+    assert_eq!(queued["items"].as_array().map(Vec::len), Some(2));
+    for (query, field) in [("status=lost", "status"), ("cursor=x", "cursor"), ("limit=0", "limit")] {
+        let (status, problem) =
+            running.call(reqwest::Method::GET, &format!("/documents?{query}"), None).await;
+        assert_eq!(
+            (status.as_u16(), &problem["errors"][0]["field"]),
+            (422, &json!(field)),
+            "{query}: {problem}"
+        );
+    }
 }

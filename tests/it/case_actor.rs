@@ -3,12 +3,15 @@
 use actix::{Addr, AsyncContext, Context};
 use govconnect::actors::case::Case;
 use govconnect::bus::case_calls::{
-    CancelComplaint, CaseCallError, CreateComplaint, FindComplaint, ListComplaints, PersonMerged, Refusal,
+    AmendComplaint, CancelComplaint, CaseCallError, CreateComplaint, FindComplaint, ListComplaints,
+    PersonMerged, Refusal,
 };
 use govconnect::clock::Clock;
 use govconnect::complaint::{ComplaintStatus, Urgency};
-use govconnect::ids::{CallId, ConversationId, DraftId, PersonId};
+use govconnect::ids::{CallId, ConversationId, DraftId, LapId, PersonId};
 use govconnect::metrics::Metrics;
+use govconnect::store::case::change::{self, Change};
+use govconnect::store::case::{By, read};
 use jiff::tz::TimeZone;
 
 use crate::support::database::TestDatabase;
@@ -63,6 +66,84 @@ async fn calls_are_answered_and_repetitions_find_the_first() {
         let cancelled = case.send(cancel.clone()).await.unwrap().unwrap();
         assert_eq!(cancelled.status, ComplaintStatus::Dibatalkan);
     }
+}
+
+fn amended(lap_id: LapId, person_id: PersonId) -> AmendComplaint {
+    AmendComplaint {
+        key: CallId::new(),
+        lap_id,
+        person_id,
+        kategori: None,
+        alamat: None,
+        rt_rw: None,
+        addition: None,
+        latitude: None,
+        longitude: None,
+    }
+}
+
+#[actix_rt::test]
+async fn a_reporter_changes_a_new_complaint_and_adds_to_one_that_is_worked_on() {
+    let database = TestDatabase::create().await;
+    let case = spawn(&database, 4);
+    let person_id = PersonId::new();
+    let lap_id = case.send(broken_lamp(person_id)).await.unwrap().unwrap().lap_id;
+    let place = AmendComplaint {
+        alamat: Some("Jl. Mawar 3".into()),
+        addition: Some("dua tiang".into()),
+        ..amended(lap_id, person_id)
+    };
+    for _ in 0..2 {
+        let changed = case.send(place.clone()).await.unwrap().unwrap();
+        assert_eq!((&*changed.alamat, &*changed.kategori), ("Jl. Mawar 3", "lampu_jalan"));
+        assert_eq!(changed.last_note, None, "the reporter's own words are no word of the office");
+    }
+    let updates = read::updates(&database.pool, lap_id).await.unwrap();
+    let notes: Vec<_> = updates.iter().filter_map(|update| update.note.as_deref()).collect();
+    assert_eq!(notes, ["dua tiang"], "the same key is the same change");
+
+    let seen = Change { status: Some(ComplaintStatus::Terverifikasi), ..Change::default() };
+    let (by, now) = (By::Officer("petugas-1".into()), "2026-01-02T06:00:00Z".parse().unwrap());
+    change::update(&database.pool, lap_id, None, &seen, &by, now).await.unwrap();
+    let late = AmendComplaint { alamat: Some("Jl. Anggrek".into()), ..amended(lap_id, person_id) };
+    assert_eq!(case.send(late).await.unwrap().unwrap().alamat, "Jl. Mawar 3", "an officer has looked at it");
+    let updates = read::updates(&database.pool, lap_id).await.unwrap();
+    assert_eq!(updates.last().unwrap().note.as_deref(), Some("Lokasi: Jl. Anggrek"));
+
+    let theirs = AmendComplaint { addition: Some("x".into()), ..amended(lap_id, PersonId::new()) };
+    let refused = case.send(theirs).await.unwrap().unwrap_err();
+    assert_eq!(refused, Refusal::NotFound.into(), "somebody else's looks like none");
+    let cancel = CancelComplaint { key: CallId::new(), lap_id, person_id };
+    case.send(cancel).await.unwrap().unwrap();
+    let over = AmendComplaint { addition: Some("x".into()), ..amended(lap_id, person_id) };
+    let refused = case.send(over).await.unwrap().unwrap_err();
+    assert_eq!(refused, Refusal::NotAllowed { status: ComplaintStatus::Dibatalkan }.into());
+}
+
+#[actix_rt::test]
+async fn the_place_of_an_emergency_is_taken_whoever_has_looked_at_it() {
+    let database = TestDatabase::create().await;
+    let case = spawn(&database, 4);
+    let person_id = PersonId::new();
+    let fire = CreateComplaint {
+        urgency: Urgency::Emergency,
+        alamat: "Lokasi belum diketahui".into(),
+        latitude: None,
+        longitude: None,
+        ..broken_lamp(person_id)
+    };
+    let lap_id = case.send(fire).await.unwrap().unwrap().lap_id;
+    let seen = Change { status: Some(ComplaintStatus::Terverifikasi), ..Change::default() };
+    let (by, now) = (By::Officer("petugas-1".into()), "2026-01-02T06:00:00Z".parse().unwrap());
+    change::update(&database.pool, lap_id, None, &seen, &by, now).await.unwrap();
+    let place = AmendComplaint {
+        alamat: Some("Jl. Kenanga 1".into()),
+        latitude: Some(-6.2),
+        longitude: Some(106.8),
+        ..amended(lap_id, person_id)
+    };
+    assert_eq!(case.send(place).await.unwrap().unwrap().alamat, "Jl. Kenanga 1");
+    assert!(read::get(&database.pool, lap_id).await.unwrap().coordinates.is_some());
 }
 
 #[actix_rt::test]

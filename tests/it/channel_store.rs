@@ -83,6 +83,7 @@ pub(crate) fn turn(loaded: &Loaded, epoch: i64) -> TurnCommit {
         calls: Vec::new(),
         events: Vec::new(),
         hand_over: None,
+        remind_at: None,
     }
 }
 

@@ -12,6 +12,8 @@
 )]
 
 mod ai;
+mod ai_documents;
+mod ai_providers;
 mod bus;
 mod case;
 mod case_actor;

@@ -148,6 +148,7 @@ export const en: Messages & Singular = {
     waiting: "Waiting for an officer",
     heldBy: "Held by {{name}}",
     parked: "Stuck",
+    draft: "Not sent yet",
     unprocessed_one: "{{count}} message not dealt with",
     unprocessed_other: "{{count}} messages not dealt with",
     you: "Citizen",

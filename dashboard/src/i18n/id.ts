@@ -137,6 +137,7 @@ export const id = {
     waiting: "Menunggu petugas",
     heldBy: "Ditangani {{name}}",
     parked: "Terhenti",
+    draft: "Belum terkirim",
     unprocessed_other: "{{count}} pesan belum diproses",
     you: "Warga",
     origin: { bot: "Bot", officer: "Petugas", notification: "Pemberitahuan" },

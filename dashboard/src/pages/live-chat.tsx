@@ -98,6 +98,7 @@ function ModePills({ conversation }: { conversation: Conversation }) {
   return (
     <>
       {conversation.parked ? <Pill tone="bad">{t("chat.parked")}</Pill> : null}
+      {conversation.draft ? <Pill tone="plain">{t("chat.draft")}</Pill> : null}
       {conversation.holder ? (
         <Pill tone="note">{t("chat.heldBy", { name: conversation.holder })}</Pill>
       ) : conversation.waiting_since ? (

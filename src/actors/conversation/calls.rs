@@ -11,14 +11,15 @@ use uuid::Uuid;
 use super::telling::{Replied, outbound, reply_event};
 use super::{Activity, ConversationActor};
 use crate::actors::clients::{CallFailed, CaseClient};
-use crate::bus::case_calls::{CancelComplaint, CreateComplaint, PersonMerged};
+use crate::bus::case_calls::{AmendComplaint, CancelComplaint, CreateComplaint, PersonMerged};
 use crate::bus::live_chat::LiveChangeKind;
 use crate::bus::trace::Traceparent;
 use crate::complaint::Urgency;
 use crate::dialogue::answers::{self, Answer};
+use crate::dialogue::phrases;
 use crate::dialogue::state::{DialogueState, Draft};
 use crate::dialogue::turn::Effect;
-use crate::dialogue::understanding::{self, Intent, Language};
+use crate::dialogue::understanding::{self, Intent, Language, Usage};
 use crate::ids::{CallId, PersonId};
 use crate::store::channel::conversation::{self as store, AnswerCommit, Committed, NewCall, OpenCall};
 
@@ -34,8 +35,13 @@ struct StoredCall {
 #[serde(tag = "call", content = "body", rename_all = "snake_case")]
 enum Request {
     CreateComplaint(Box<CreateComplaint>),
-    CancelComplaint(CancelComplaint),
+    AmendComplaint(Box<AmendComplaint>),
     /// A number that cannot be one of ours; answered without asking.
+    AmendUnknown {
+        lap_id: String,
+    },
+    CancelComplaint(CancelComplaint),
+    /// As above.
     CancelUnknown {
         lap_id: String,
     },
@@ -58,6 +64,26 @@ impl ConversationActor {
             Effect::CreateComplaint(draft) => {
                 ("complaint.create", draft.id.0, Request::CreateComplaint(Box::new(self.create_body(draft))))
             }
+            Effect::AmendComplaint { key, lap_id, amendment } => {
+                let request = match (lap_id.parse(), self.conversation.as_ref()) {
+                    (Ok(lap_id), Some(conversation)) => {
+                        let amendment = (**amendment).clone();
+                        Request::AmendComplaint(Box::new(AmendComplaint {
+                            key: CallId(key.0),
+                            lap_id,
+                            person_id: conversation.person_id,
+                            kategori: amendment.kategori,
+                            alamat: amendment.alamat,
+                            rt_rw: amendment.rt_rw,
+                            addition: amendment.addition,
+                            latitude: amendment.pin.map(|(latitude, _)| latitude),
+                            longitude: amendment.pin.map(|(_, longitude)| longitude),
+                        }))
+                    }
+                    _ => Request::AmendUnknown { lap_id: lap_id.chars().take(32).collect() },
+                };
+                ("complaint.amend", key.0, request)
+            }
             Effect::CancelComplaint { key, lap_id } => {
                 let request = match (lap_id.parse(), self.conversation.as_ref()) {
                     (Ok(lap_id), Some(conversation)) => Request::CancelComplaint(CancelComplaint {
@@ -78,10 +104,10 @@ impl ConversationActor {
     fn create_body(&self, draft: &Draft) -> CreateComplaint {
         let conversation = self.conversation.as_ref();
         let pin = draft.latitude.zip(draft.longitude);
-        let alamat = draft.alamat.clone().unwrap_or_else(|| {
-            pin.map_or_else(String::new, |(latitude, longitude)| {
-                format!("Pin lokasi {latitude:.5}, {longitude:.5}")
-            })
+        let alamat = draft.alamat.clone().unwrap_or_else(|| match pin {
+            Some((latitude, longitude)) => format!("Pin lokasi {latitude:.5}, {longitude:.5}"),
+            // Only danger is filed without a place; it is asked for next.
+            None => phrases::PLACE_UNKNOWN.into(),
         });
         CreateComplaint {
             key: draft.id,
@@ -139,13 +165,18 @@ impl ConversationActor {
         let outbound = outbound(outcome.reply);
         let intent = match &*call.kind {
             "complaint.create" => Some(Intent::CreateComplaint),
+            "complaint.amend" => Some(Intent::UpdateComplaint),
             "complaint.cancel" => Some(Intent::CancelComplaint),
             _ => None,
         };
         // Which messages led to the call, its turn knew; the reply is told of here, where it is made.
         let handed_over = outcome.hand_over.is_some();
+        // A number is told without understanding anything.
+        let usage = Usage::default();
         let events = outbound.first().map(|first| {
-            reply_event(self, &Replied { messages: &[], intent, text: &first.text, handed_over, took })
+            let (text, usage) = (&first.text, &usage);
+            let told = Replied { messages: &[], intent, text, handed_over, question: None, usage, took };
+            reply_event(self, &told)
         });
         let commit = AnswerCommit {
             conversation_id: conversation.conversation_id,
@@ -214,6 +245,17 @@ async fn ask(client: &CaseClient, body: Value) -> Result<(Answer, Language), Cal
             }
             Err(unavailable) => return Err(unavailable),
         },
+        Request::AmendComplaint(request) => {
+            let lap_id = request.lap_id.to_string();
+            match client.amend(*request).await {
+                Ok(complaint) => {
+                    Answer::Amended { lap_id, kategori: complaint.kategori, alamat: complaint.alamat }
+                }
+                Err(CallFailed::Refused { .. }) => Answer::NotAmended { lap_id },
+                Err(unavailable) => return Err(unavailable),
+            }
+        }
+        Request::AmendUnknown { lap_id } => Answer::NotAmended { lap_id },
         Request::CancelComplaint(request) => {
             let lap_id = request.lap_id.to_string();
             match client.cancel(request).await {
@@ -238,6 +280,8 @@ async fn ask(client: &CaseClient, body: Value) -> Result<(Answer, Language), Cal
 fn answer_json(answer: &Answer) -> Value {
     match answer {
         Answer::Created { lap_id, kategori } => json!({"created": lap_id, "kategori": kategori}),
+        Answer::Amended { lap_id, .. } => json!({"amended": lap_id}),
+        Answer::NotAmended { lap_id } => json!({"not_amended": lap_id}),
         Answer::Cancelled { lap_id } => json!({"cancelled": lap_id}),
         Answer::NotCancelled { lap_id } => json!({"not_cancelled": lap_id}),
         Answer::NotCreated => json!({"refused": true}),

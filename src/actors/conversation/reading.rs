@@ -23,6 +23,7 @@ pub(super) fn fact(complaint: ReportedComplaint) -> ComplaintFact {
     ComplaintFact {
         lap_id: complaint.lap_id.to_string(),
         kategori: complaint.kategori,
+        alamat: complaint.alamat,
         status: complaint.status.to_string(),
     }
 }
@@ -52,6 +53,7 @@ pub(super) fn batch_message(message: &InboxMessage) -> BatchMessage {
         text,
         button: button.and_then(|id| id.as_str()).map(str::to_owned),
         pin,
+        forwarded_many_times: at("/context/frequently_forwarded").is_some_and(|told| *told == true),
         sent_at: message.sent_at,
     }
 }

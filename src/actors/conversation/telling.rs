@@ -6,9 +6,8 @@ use serde_json::json;
 
 use super::ConversationActor;
 use crate::actors::clients::CallFailed;
-use crate::ai::service::BUILTIN_MODEL;
-use crate::dialogue::reply::Reply;
-use crate::dialogue::understanding::Intent;
+use crate::dialogue::reply::{Below, Reply};
+use crate::dialogue::understanding::{Intent, Understanding, Usage};
 use crate::ids::MessageId;
 use crate::store::channel::conversation::{NewEvent, NewOutbound};
 use crate::whatsapp::outgoing::{Button, Content};
@@ -16,12 +15,12 @@ use crate::whatsapp::outgoing::{Button, Content};
 /// A reply as rows of the outbox; longer than one message allows, it becomes several in order.
 pub(super) fn outbound(reply: Option<Reply>) -> Vec<NewOutbound> {
     let Some(reply) = reply else { return Vec::new() };
-    let content = match reply.buttons.is_empty() {
-        true => Content::Text { text: reply.text },
-        false => Content::Buttons {
+    let content = match reply.below {
+        Below::Nothing => Content::Text { text: reply.text },
+        Below::LocationRequest => Content::LocationRequest { text: reply.text },
+        Below::Buttons(buttons) => Content::Buttons {
             text: reply.text,
-            buttons: reply
-                .buttons
+            buttons: buttons
                 .into_iter()
                 .map(|button| Button { id: button.id, title: button.title })
                 .collect(),
@@ -47,12 +46,31 @@ pub(super) struct Replied<'a> {
     pub intent: Option<Intent>,
     pub text: &'a str,
     pub handed_over: bool,
+    /// Of a question: whether a document answered it, and else what it was about.
+    pub question: Option<Question>,
+    /// Who understood what it answers.
+    pub usage: &'a Usage,
     /// How long it was thought about.
     pub took: Duration,
 }
 
-/// Nothing that the built-in understanding says is paid for by the token.
-const BUILTIN_TOKENS: u32 = 0;
+/// A question to the office's documents.
+pub(super) enum Question {
+    Answered,
+    /// With the words that were searched for.
+    Unanswered(Vec<String>),
+}
+
+impl Question {
+    /// What was asked, if anything was.
+    pub(super) fn of(understanding: &Understanding) -> Option<Self> {
+        let asked = understanding.wants(Intent::KnowledgeQuery);
+        asked.then(|| match understanding.passages.is_empty() {
+            false => Question::Answered,
+            true => Question::Unanswered(understanding.question_terms.clone()),
+        })
+    }
+}
 
 /// The bot replied.
 pub(super) fn reply_event(actor: &ConversationActor, replied: &Replied<'_>) -> NewEvent {
@@ -64,8 +82,15 @@ pub(super) fn reply_event(actor: &ConversationActor, replied: &Replied<'_>) -> N
             "intent": replied.intent,
             "reply_text": replied.text,
             "hand_over": replied.handed_over,
-            "model": BUILTIN_MODEL,
-            "tokens": BUILTIN_TOKENS,
+            "answered": replied.question.as_ref().map(|question| matches!(question, Question::Answered)),
+            "question_terms": match &replied.question {
+                Some(Question::Unanswered(terms)) => Some(terms),
+                _ => None,
+            },
+            "model": replied.usage.model,
+            "tokens": replied.usage.tokens,
+            "cost": replied.usage.cost,
+            "fallback": replied.usage.fallback,
             "ms": millis(replied.took),
         }),
     }
@@ -78,6 +103,8 @@ pub(super) fn error_event(
     failed: &CallFailed,
     took: Duration,
 ) -> NewEvent {
+    // What failed told nothing of its price.
+    let usage = Usage::default();
     NewEvent {
         routing_key: "govconnect.ai.error".into(),
         body: json!({
@@ -86,8 +113,10 @@ pub(super) fn error_event(
             "intent": None::<Intent>,
             "error": failed.to_string(),
             "hand_over": true,
-            "model": BUILTIN_MODEL,
-            "tokens": BUILTIN_TOKENS,
+            "model": usage.model,
+            "tokens": usage.tokens,
+            "cost": usage.cost,
+            "fallback": usage.fallback,
             "ms": millis(took),
         }),
     }

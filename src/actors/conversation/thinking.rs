@@ -9,15 +9,17 @@ use jiff::SignedDuration;
 use uuid::Uuid;
 
 use super::reading::{batch_message, context_line, fact};
-use super::telling::{Replied, error_event, outbound, reply_event};
+use super::telling::{Question, Replied, error_event, outbound, reply_event};
 use super::{Activity, ConversationActor};
 use crate::actors::channel::ChannelContext;
 use crate::actors::clients::CallFailed;
 use crate::actors::ledger::LedgerError;
+use crate::ai::builtin::urgency::is_emergency;
 use crate::bus::live_chat::LiveChangeKind;
 use crate::bus::trace::Traceparent;
 use crate::dialogue::batching;
 use crate::dialogue::reply::{self, Reply};
+use crate::dialogue::rounds::Round;
 use crate::dialogue::state::DialogueState;
 use crate::dialogue::turn::{self, BatchMessage, Facts, Lookup};
 use crate::dialogue::understanding::{ContextLine, Language, UnderstandRequest, Understanding};
@@ -168,6 +170,8 @@ impl ConversationActor {
                 intent: thought.understanding.intents.first().copied(),
                 text: &first.text,
                 handed_over: outcome.hand_over.is_some(),
+                question: Question::of(&thought.understanding),
+                usage: &thought.understanding.usage,
                 took: thinking.began.elapsed(),
             };
             reply_event(self, &told)
@@ -183,12 +187,18 @@ impl ConversationActor {
             calls,
             events: events.into_iter().collect(),
             hand_over: outcome.hand_over,
+            remind_at: outcome.remind_at,
         };
         self.write_turn(commit, "committed", context);
     }
 
     /// Under `ctx.wait`: nothing else of this actor runs until the store has answered.
-    fn write_turn(&mut self, commit: TurnCommit, outcome: &'static str, context: &mut Context<Self>) {
+    pub(super) fn write_turn(
+        &mut self,
+        commit: TurnCommit,
+        outcome: &'static str,
+        context: &mut Context<Self>,
+    ) {
         if !self.context().lease.is_valid() {
             tracing::warn!(conversation.id = %self.identity.conversation, "turn dropped: the lease has run out");
             return self.look_again_soon(context);
@@ -247,7 +257,7 @@ impl ConversationActor {
             let office = &self.context().office;
             let mut says = vec![phrases::apology(Language::Id)];
             says.extend(office.closed_words(Language::Id, self.context().clock.now()));
-            let reply = Reply { text: reply::join(&says), buttons: Vec::new() };
+            let reply = Reply::words(reply::join(&says));
             let commit = TurnCommit {
                 conversation_id: conversation.conversation_id,
                 version: conversation.version,
@@ -257,6 +267,7 @@ impl ConversationActor {
                 processed: batch.iter().map(|message| message.message_id).collect(),
                 outbound: outbound(Some(reply)),
                 calls: Vec::new(),
+                remind_at: None,
                 events: vec![error_event(self, &ids_of(&thinking.batch), failed, thinking.began.elapsed())],
                 hand_over: Some("the bot failed several times".into()),
             };
@@ -295,18 +306,23 @@ async fn understand(
     let texts: Vec<String> = messages
         .iter()
         .filter(|message| turn::is_said(&message.kind) && message.button.is_none() && message.pin.is_none())
+        .filter(|message| !turn::is_chain(message))
         .filter_map(|message| message.text.clone())
         .collect();
-    let understanding = match texts.is_empty() {
+    // Whoever writes without end is not thought about without end; danger always is.
+    let answered = || state.rounds.ask(&messages, channel.clock.now()) == Round::Go;
+    let understanding = match texts.is_empty() || !(answered() || texts.iter().any(|text| is_emergency(text)))
+    {
         true => understanding::Understanding::default(),
         false => {
             let context = said_before(&channel, &conversation).await;
-            let request = UnderstandRequest { texts, asked_for: state.asked_for(), context };
+            let request =
+                UnderstandRequest { texts, asked_for: state.asked_for(), context, names: Vec::new() };
             channel.ai.understand(request).await?
         }
     };
     let mut facts = Facts::default();
-    for lookup in turn::lookups(&understanding) {
+    for lookup in turn::lookups(&state, &understanding) {
         let found = match lookup {
             Lookup::Complaint(lap_id) => channel.case.find(lap_id, person).await,
             Lookup::OwnComplaints => channel.case.list(person).await,

@@ -53,6 +53,14 @@ const CATEGORIES: &[(&str, &[(&str, f32)])] = &[
         ("bridge", 3.0), ("playground", 3.5), ("tiang listrik", 2.5), ("kabel", 2.0), ("penyeberangan", 2.5)]),
 ];
 
+/// What is none of the others.
+pub const SOMETHING_ELSE: &str = "lainnya";
+
+/// Every code, [`SOMETHING_ELSE`] last.
+pub fn codes() -> impl Iterator<Item = &'static str> {
+    CATEGORIES.iter().map(|(code, _)| *code).chain([SOMETHING_ELSE])
+}
+
 /// Words that say that something is wrong, whatever it is. Also where the name of a place ends.
 #[rustfmt::skip]
 pub const FAULTS: &[&str] = &[

@@ -131,7 +131,7 @@ pub fn read_with(model: &Model, request: &UnderstandRequest) -> Reading {
         slots: found,
         language: language(&sentences),
         urgency,
-        passages: Vec::new(),
+        ..Understanding::default()
     };
     Reading { understanding, scores }
 }

@@ -1,7 +1,10 @@
 //! Turns as sentences: what is said, what is asked, what is filed.
 
 use super::*;
-use crate::dialogue::understanding::{AskedSlot, Slots};
+use crate::dialogue::buttons::{Act, Tap};
+use crate::dialogue::rounds::TURNS_AN_HOUR;
+use crate::dialogue::state::{Awaited, Filed};
+use crate::dialogue::understanding::{AskedSlot, Passage, Slots};
 
 fn office() -> OfficeVoice {
     OfficeVoice {
@@ -38,6 +41,16 @@ fn turn_with(
     understanding: &Understanding,
     facts: &Facts,
 ) -> Outcome {
+    turn_on(state, messages, understanding, facts, now())
+}
+
+fn turn_on(
+    state: DialogueState,
+    messages: &[BatchMessage],
+    understanding: &Understanding,
+    facts: &Facts,
+    now: Timestamp,
+) -> Outcome {
     let office = office();
     take(
         state,
@@ -46,7 +59,7 @@ fn turn_with(
             messages,
             understanding,
             facts,
-            now: now(),
+            now,
             returned_at: None,
             fresh_id: DraftId::new(),
         },
@@ -124,11 +137,15 @@ fn thanks_stickers_and_reactions_need_no_reply() {
 fn status_comes_from_facts_alone() {
     let slots = Slots { lap_id: Some("LAP-20260101-001".into()), ..Slots::default() };
     let understanding = understood(&[Intent::CheckStatus], slots);
-    assert_eq!(lookups(&understanding), vec![Lookup::Complaint("LAP-20260101-001".into())]);
+    assert_eq!(
+        lookups(&DialogueState::default(), &understanding),
+        vec![Lookup::Complaint("LAP-20260101-001".into())]
+    );
     let facts = Facts {
         complaints: vec![ComplaintFact {
             lap_id: "LAP-20260101-001".into(),
             kategori: "jalan_rusak".into(),
+            alamat: "Jl. Melati".into(),
             status: "diproses".into(),
         }],
         unavailable: false,
@@ -164,28 +181,272 @@ fn a_person_is_one_word_away() {
     assert!(outcome.hand_over.is_some() && text_of(&outcome).contains("teruskan ke petugas"), "{outcome:?}");
 }
 
-#[test]
-fn a_filed_complaint_is_changed_by_an_officer() {
-    let slots = Slots { alamat: Some("Jl. Mawar".into()), ..Slots::default() };
-    let outcome =
-        turn(DialogueState::default(), &said("x"), &understood(&[Intent::UpdateComplaint], slots.clone()));
-    assert!(outcome.hand_over.is_some() && text_of(&outcome).contains("petugas"), "{outcome:?}");
-    let state = DialogueState { draft: Some(Draft::new(DraftId::new(), now())), ..DialogueState::default() };
-    let outcome = turn(state, &said("x"), &understood(&[Intent::UpdateComplaint], slots));
-    assert_eq!(outcome.hand_over, None);
-    assert_eq!(outcome.state.draft.and_then(|draft| draft.alamat).as_deref(), Some("Jl. Mawar"));
+fn filed() -> Filed {
+    Filed {
+        lap_id: "LAP-20260101-001".into(),
+        draft: DraftId::new(),
+        version: 3,
+        kategori: "jalan_rusak".into(),
+        alamat: "Jl. Melati No. 15".into(),
+        urgency: Urgency::Normal,
+        at: now(),
+    }
+}
+
+fn with_filed(filed: &Filed) -> DialogueState {
+    DialogueState { introduced: true, filed: vec![filed.clone()], ..DialogueState::default() }
+}
+
+fn tap(act: Act, draft: DraftId, version: u32) -> Vec<BatchMessage> {
+    let button = Some(Tap { act, draft, version }.to_string());
+    vec![BatchMessage { kind: "interactive".into(), button, sent_at: now(), ..BatchMessage::default() }]
+}
+
+fn pin() -> Vec<BatchMessage> {
+    vec![BatchMessage {
+        kind: "location".into(),
+        pin: Some((-6.2, 106.8)),
+        sent_at: now(),
+        ..BatchMessage::default()
+    }]
+}
+
+fn hours_later(hours: i64) -> Timestamp {
+    now() + jiff::SignedDuration::from_hours(hours)
+}
+
+fn amendment_of(outcome: &Outcome) -> &Amendment {
+    let [Effect::AmendComplaint { lap_id, amendment, .. }] = &outcome.effects[..] else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(lap_id, "LAP-20260101-001");
+    amendment
 }
 
 #[test]
-fn an_emergency_tells_the_numbers_before_anything_else() {
-    let mut understanding = understood(
-        &[Intent::CreateComplaint],
-        Slots { deskripsi: Some("kebakaran".into()), ..Slots::default() },
+fn a_filed_complaint_is_changed_by_words_or_after_a_tap() {
+    let filed = filed();
+    let place = || Slots { alamat: Some("Jl. Mawar 3".into()), ..Slots::default() };
+    let words = understood(&[Intent::UpdateComplaint], place());
+    let outcome = turn(with_filed(&filed), &said("alamatnya Jl. Mawar 3"), &words);
+    assert_eq!(amendment_of(&outcome).alamat.as_deref(), Some("Jl. Mawar 3"));
+    let asked = turn(with_filed(&filed), &tap(Act::Edit, filed.draft, 3), &Understanding::default());
+    assert!(text_of(&asked).contains("Apa yang ingin diubah"), "{asked:?}");
+    let answered =
+        turn(asked.state.clone(), &said("Jl. Mawar 3"), &understood(&[Intent::CreateComplaint], place()));
+    assert_eq!(amendment_of(&answered).alamat.as_deref(), Some("Jl. Mawar 3"));
+    assert_eq!(answered.state.awaiting, None);
+    let pinned = turn(asked.state.clone(), &pin(), &Understanding::default());
+    assert_eq!(amendment_of(&pinned).pin, Some((-6.2, 106.8)));
+    let told = turn(
+        asked.state.clone(),
+        &said("yang rusak dua titik"),
+        &understood(&[Intent::Unknown], Slots::default()),
     );
-    understanding.urgency = Urgency::Emergency;
-    let outcome = turn(DialogueState::default(), &said("kebakaran!"), &understanding);
-    assert!(text_of(&outcome).starts_with("Bila ada bahaya, hubungi:\nDarurat: 112"), "{outcome:?}");
-    assert_eq!(outcome.state.asked_for(), Some(AskedSlot::Alamat));
+    assert_eq!(amendment_of(&told).addition.as_deref(), Some("yang rusak dua titik"));
+    // Another matter is no change.
+    let asks =
+        turn(asked.state, &said("syarat ktp?"), &understood(&[Intent::KnowledgeQuery], Slots::default()));
+    assert!(asks.effects.is_empty(), "{asks:?}");
+    // Nothing filed, nothing to change.
+    let outcome = turn(DialogueState::default(), &said("x"), &words);
+    assert!(outcome.effects.is_empty() && text_of(&outcome).contains("Belum ada laporan"), "{outcome:?}");
+    // An open draft is simply corrected.
+    let state = DialogueState { draft: Some(Draft::new(DraftId::new(), now())), ..DialogueState::default() };
+    let outcome = turn(state, &said("x"), &words);
+    assert_eq!(outcome.state.draft.and_then(|draft| draft.alamat).as_deref(), Some("Jl. Mawar 3"));
+}
+
+#[test]
+fn a_pin_or_photo_right_after_the_number_belongs_to_it_and_later_to_a_new_one() {
+    let filed = filed();
+    let outcome = turn(with_filed(&filed), &pin(), &Understanding::default());
+    assert!(amendment_of(&outcome).pin.is_some());
+    let photo = vec![BatchMessage { kind: "image".into(), sent_at: now(), ..BatchMessage::default() }];
+    let outcome = turn(with_filed(&filed), &photo, &Understanding::default());
+    assert!(amendment_of(&outcome).addition.is_some());
+    let later =
+        turn_on(with_filed(&filed), &pin(), &Understanding::default(), &Facts::default(), hours_later(2));
+    assert!(later.effects.is_empty() && later.state.draft.is_some(), "{later:?}");
+}
+
+#[test]
+fn a_stale_button_shows_how_things_stand_and_never_acts() {
+    let filed = filed();
+    for (act, version) in [(Act::Withdraw, 2), (Act::Edit, 2), (Act::Withdraw, 4)] {
+        let outcome = turn(with_filed(&filed), &tap(act, filed.draft, version), &Understanding::default());
+        assert!(outcome.effects.is_empty() && text_of(&outcome).contains("LAP-20260101-001"), "{outcome:?}");
+        assert_eq!(outcome.reply.as_ref().map(|reply| reply.buttons().len()), Some(2));
+    }
+    let unknown = turn(with_filed(&filed), &tap(Act::Withdraw, DraftId::new(), 3), &Understanding::default());
+    assert!(unknown.effects.is_empty() && text_of(&unknown).contains("tidak berlaku"), "{unknown:?}");
+    let fresh = turn(with_filed(&filed), &tap(Act::Withdraw, filed.draft, 3), &Understanding::default());
+    assert!(matches!(&fresh.effects[..], [Effect::CancelComplaint { .. }]), "{fresh:?}");
+}
+
+#[test]
+fn a_bare_yes_acts_within_the_hour_and_shows_the_matter_again_after_it() {
+    let filed = filed();
+    let cancel = understood(&[Intent::CancelComplaint], Slots::default());
+    let asked = turn(with_filed(&filed), &said("batalkan laporan saya"), &cancel);
+    assert!(asked.effects.is_empty() && text_of(&asked).contains("ingin dibatalkan?"), "{asked:?}");
+    let yes = understood(&[Intent::Thanks], Slots::default());
+    let facts = Facts::default();
+    let soon = turn_on(asked.state.clone(), &said("ya"), &yes, &facts, hours_later(1));
+    assert!(matches!(&soon.effects[..], [Effect::CancelComplaint { .. }]), "{soon:?}");
+    let late = turn_on(asked.state.clone(), &said("ya"), &yes, &facts, hours_later(2));
+    assert!(late.effects.is_empty() && text_of(&late).contains("ingin dibatalkan?"), "{late:?}");
+    let no = turn_on(
+        asked.state,
+        &said("tidak"),
+        &understood(&[Intent::Unknown], Slots::default()),
+        &facts,
+        now(),
+    );
+    assert!(no.effects.is_empty() && text_of(&no).contains("tetap kami catat"), "{no:?}");
+    // The same of a draft: shown, never filed.
+    let draft = Draft { deskripsi: Some("lampu mati".into()), ..Draft::new(DraftId::new(), now()) };
+    let state = DialogueState { draft: Some(draft), introduced: true, ..DialogueState::default() };
+    let outcome = turn_on(state, &said("ya"), &yes, &facts, hours_later(2));
+    assert!(
+        outcome.effects.is_empty() && text_of(&outcome).contains("belum terkirim: lampu mati"),
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn a_likely_duplicate_is_asked_about_before_it_is_filed() {
+    let filed = filed();
+    let facts = Facts {
+        complaints: vec![ComplaintFact {
+            lap_id: filed.lap_id.clone(),
+            kategori: "jalan_rusak".into(),
+            alamat: "jalan melati 15".into(),
+            status: "diproses".into(),
+        }],
+        unavailable: false,
+    };
+    let again = understood(&[Intent::CreateComplaint], pothole());
+    assert_eq!(lookups(&with_filed(&filed), &again), vec![Lookup::OwnComplaints]);
+    let asked = turn_with(with_filed(&filed), &said("x"), &again, &facts);
+    assert!(
+        asked.effects.is_empty() && text_of(&asked).contains("sama dengan laporan LAP-20260101-001"),
+        "{asked:?}"
+    );
+    let draft = asked.state.draft.clone().unwrap();
+    let same =
+        turn(asked.state.clone(), &tap(Act::AddToFiled, draft.id, draft.version), &Understanding::default());
+    assert_eq!(amendment_of(&same).addition.as_deref(), Some("jalan rusak, banyak lubang"));
+    assert_eq!(same.state.draft, None);
+    let another = turn_with(asked.state.clone(), &said("bukan"), &Understanding::default(), &facts);
+    assert!(matches!(&another.effects[..], [Effect::CreateComplaint(_)]), "{another:?}");
+    let stale =
+        turn(asked.state, &tap(Act::FileAnyway, draft.id, draft.version - 1), &Understanding::default());
+    assert!(stale.effects.is_empty() && text_of(&stale).contains("belum terkirim"), "{stale:?}");
+    // What the office is done with is no duplicate.
+    let done = Facts {
+        complaints: vec![ComplaintFact { status: "selesai".into(), ..facts.complaints[0].clone() }],
+        unavailable: false,
+    };
+    let outcome = turn_with(with_filed(&filed), &said("x"), &again, &done);
+    assert!(matches!(&outcome.effects[..], [Effect::CreateComplaint(_)]), "{outcome:?}");
+}
+
+fn in_danger(slots: Slots) -> Understanding {
+    Understanding { urgency: Urgency::Emergency, ..understood(&[Intent::CreateComplaint], slots) }
+}
+
+#[test]
+fn an_emergency_is_filed_at_once_and_told_with_the_numbers_first() {
+    let outcome = turn(DialogueState::default(), &said("kebakaran!"), &in_danger(Slots::default()));
+    let [Effect::CreateComplaint(draft)] = &outcome.effects[..] else { panic!("{outcome:?}") };
+    assert_eq!(draft.deskripsi.as_deref(), Some("kebakaran!"));
+    assert_eq!(outcome.hand_over.as_deref(), Some("emergency"));
+    assert!(outcome.state.opening[0].starts_with("Bila ada bahaya, hubungi:\nDarurat: 112"), "{outcome:?}");
+    // More of the same is added to it, not filed again; another place is another one.
+    let burning = Filed { urgency: Urgency::Emergency, kategori: "lainnya".into(), ..filed() };
+    let more = turn(with_filed(&burning), &said("apinya makin besar"), &in_danger(Slots::default()));
+    assert_eq!(amendment_of(&more).addition.as_deref(), Some("apinya makin besar"));
+    let elsewhere = Slots { alamat: Some("Jl. Anggrek 1".into()), ..Slots::default() };
+    let other = turn(with_filed(&burning), &said("di Jl. Anggrek 1 juga"), &in_danger(elsewhere));
+    assert!(matches!(&other.effects[..], [Effect::CreateComplaint(_)]), "{other:?}");
+}
+
+#[test]
+fn the_place_of_an_emergency_is_taken_when_it_comes() {
+    let mut state = with_filed(&Filed { alamat: String::new(), urgency: Urgency::Emergency, ..filed() });
+    let (lap_id, what) = ("LAP-20260101-001".to_owned(), Awaited::Location);
+    state.awaiting = Some(crate::dialogue::state::Awaiting { lap_id, what, since: now() });
+    let place = Slots { alamat: Some("Jl. Melati 9".into()), ..Slots::default() };
+    let told = turn_on(
+        state.clone(),
+        &said("Jl. Melati 9"),
+        &understood(&[Intent::CreateComplaint], place),
+        &Facts::default(),
+        hours_later(3),
+    );
+    assert_eq!(amendment_of(&told).alamat.as_deref(), Some("Jl. Melati 9"));
+    let pinned = turn_on(state, &pin(), &Understanding::default(), &Facts::default(), hours_later(3));
+    assert_eq!(amendment_of(&pinned).pin, Some((-6.2, 106.8)));
+}
+
+#[test]
+fn a_voice_note_is_acknowledged_once_in_six_hours_and_queued_each_time() {
+    let voice = vec![BatchMessage { kind: "audio".into(), sent_at: now(), ..BatchMessage::default() }];
+    let nothing = Understanding::default();
+    let first = turn(DialogueState::default(), &voice, &nothing);
+    assert!(text_of(&first).contains("Pesan suara sudah kami terima"), "{first:?}");
+    assert_eq!(first.hand_over.as_deref(), Some(phrases::TO_BE_HEARD));
+    let facts = Facts::default();
+    let second = turn_on(first.state.clone(), &voice, &nothing, &facts, hours_later(5));
+    assert_eq!((&second.reply, second.hand_over.as_deref()), (&None, Some(phrases::TO_BE_HEARD)));
+    let third = turn_on(second.state, &voice, &nothing, &facts, hours_later(6));
+    assert!(third.reply.is_some());
+    // Beside words it is evidence.
+    let mut both = said("lampu mati");
+    both.extend(voice);
+    let slots = Slots { deskripsi: Some("lampu mati".into()), ..Slots::default() };
+    let outcome = turn(DialogueState::default(), &both, &understood(&[Intent::CreateComplaint], slots));
+    assert!(text_of(&outcome).contains("lokasinya"), "{outcome:?}");
+}
+
+#[test]
+fn chain_messages_never_file() {
+    let chain =
+        vec![BatchMessage { forwarded_many_times: true, ..said("BANJIR BANDANG DI MANA MANA").remove(0) }];
+    let outcome = turn(DialogueState::default(), &chain, &understood(&[Intent::CreateComplaint], pothole()));
+    assert!(outcome.effects.is_empty() && outcome.state.draft.is_none(), "{outcome:?}");
+    assert!(text_of(&outcome).contains("Pesan berantai"), "{outcome:?}");
+}
+
+#[test]
+fn the_category_is_asked_for_once_when_the_words_do_not_tell_it() {
+    let vague = Slots { kategori: None, ..pothole() };
+    let asked = turn(DialogueState::default(), &said("x"), &understood(&[Intent::CreateComplaint], vague));
+    assert_eq!(asked.state.asked_for(), Some(AskedSlot::Kategori));
+    let outcome = turn(
+        asked.state,
+        &said("entah, pokoknya rusak"),
+        &understood(&[Intent::CreateComplaint], Slots::default()),
+    );
+    assert!(matches!(&outcome.effects[..], [Effect::CreateComplaint(_)]), "{outcome:?}");
+}
+
+#[test]
+fn whoever_writes_without_end_is_told_once_and_danger_is_heard_all_the_same() {
+    let mut state = DialogueState { introduced: true, ..DialogueState::default() };
+    let asks = understood(&[Intent::KnowledgeQuery], Slots::default());
+    for number in 0..TURNS_AN_HOUR {
+        let outcome = turn(state, &said(&format!("tanya {number}")), &asks);
+        assert!(outcome.reply.is_some(), "{number}");
+        state = outcome.state;
+    }
+    let told = turn(state, &said("satu lagi"), &asks);
+    assert!(told.hand_over.is_some() && text_of(&told).contains("berhenti menjawab"), "{told:?}");
+    let silent = turn(told.state.clone(), &said("dua lagi"), &asks);
+    assert_eq!((&silent.reply, &silent.hand_over), (&None, &None));
+    let danger = turn(silent.state, &said("kebakaran"), &in_danger(Slots::default()));
+    assert!(matches!(&danger.effects[..], [Effect::CreateComplaint(_)]), "{danger:?}");
 }
 
 #[test]
@@ -195,11 +456,24 @@ fn a_draft_is_dropped_on_request_and_a_filed_complaint_only_after_a_tap() {
     let outcome = turn(state, &said("batal"), &understood(&[Intent::CancelComplaint], Slots::default()));
     assert!(outcome.state.draft.is_none() && text_of(&outcome).contains("tidak jadi dikirim"), "{outcome:?}");
     let slots = Slots { lap_id: Some("LAP-20260101-001".into()), ..Slots::default() };
-    let outcome = turn(outcome.state, &said("batal"), &understood(&[Intent::CancelComplaint], slots));
-    let button = outcome.reply.as_ref().and_then(|reply| reply.buttons.first()).cloned().unwrap();
+    let cancel = understood(&[Intent::CancelComplaint], slots);
+    let unknown = turn(outcome.state.clone(), &said("batal"), &cancel);
+    assert!(unknown.effects.is_empty() && text_of(&unknown).contains("tidak menemukan"), "{unknown:?}");
+    let facts = Facts {
+        complaints: vec![ComplaintFact {
+            lap_id: "LAP-20260101-001".into(),
+            kategori: "jalan_rusak".into(),
+            alamat: "Jl. Melati".into(),
+            status: "baru".into(),
+        }],
+        unavailable: false,
+    };
+    let outcome = turn_with(outcome.state, &said("batal"), &cancel, &facts);
     assert!(outcome.effects.is_empty());
+    let buttons = outcome.reply.as_ref().map(Reply::buttons).unwrap_or_default();
+    let withdraw = buttons.iter().find(|button| button.title == "Batalkan").unwrap().id.clone();
     let tap =
-        vec![BatchMessage { kind: "interactive".into(), button: Some(button.id), ..BatchMessage::default() }];
+        vec![BatchMessage { kind: "interactive".into(), button: Some(withdraw), ..BatchMessage::default() }];
     let outcome = turn(outcome.state, &tap, &Understanding::default());
     assert!(
         matches!(&outcome.effects[..], [Effect::CancelComplaint { lap_id, .. }] if lap_id == "LAP-20260101-001")
@@ -216,6 +490,30 @@ fn several_intents_are_served_in_one_reply() {
         vec![Passage { source_title: "Layanan KTP".into(), text: "KTP dibuat gratis.".into(), score: 0.9 }];
     let outcome = turn(DialogueState::default(), &said("x"), &understanding);
     assert!(text_of(&outcome).contains("gratis") && text_of(&outcome).contains("lokasinya"), "{outcome:?}");
+}
+
+#[test]
+fn who_wants_a_person_or_to_withdraw_is_also_answered_what_they_ask() {
+    let passages =
+        vec![Passage { source_title: "Layanan KTP".into(), text: "KTP dibuat gratis.".into(), score: 0.9 }];
+    for intent in [Intent::HumanHandoff, Intent::CancelComplaint] {
+        let mut understanding = understood(&[intent, Intent::KnowledgeQuery], Slots::default());
+        understanding.passages.clone_from(&passages);
+        let outcome = turn(with_filed(&filed()), &said("x"), &understanding);
+        assert!(text_of(&outcome).contains("gratis"), "{outcome:?}");
+        assert_eq!(outcome.hand_over.is_some(), intent == Intent::HumanHandoff);
+        assert_eq!(text_of(&outcome).contains("ingin dibatalkan"), intent == Intent::CancelComplaint);
+    }
+    // Who wants a person is asked nothing by the bot, and a complaint that is whole is filed all the same.
+    let wants = [Intent::HumanHandoff, Intent::CreateComplaint];
+    let whole = turn(DialogueState::default(), &said("x"), &understood(&wants, pothole()));
+    assert!(
+        matches!(&whole.effects[..], [Effect::CreateComplaint(_)]) && whole.hand_over.is_some(),
+        "{whole:?}"
+    );
+    let half = Slots { alamat: None, ..pothole() };
+    let half = turn(DialogueState::default(), &said("x"), &understood(&wants, half));
+    assert!(!text_of(&half).contains('?') && half.state.open_draft().is_some(), "{half:?}");
 }
 
 fn office_with_hours() -> OfficeVoice {
@@ -310,7 +608,7 @@ fn an_emergency_that_comes_late_still_tells_the_numbers_first() {
     understanding.urgency = Urgency::Emergency;
     let late = [said_at("2026-11-23T09:05:00", "kebakaran")];
     let outcome = turn_at("2026-11-23T11:00:00", DialogueState::default(), &late, &understanding, None);
-    let text = text_of(&outcome);
+    let text = outcome.state.opening.join(" ");
     assert!(text.starts_with("Bila ada bahaya") && text.contains("pukul 09.05 WIB"), "{text}");
 }
 
@@ -367,7 +665,7 @@ mod properties {
             prop::sample::select(kinds.to_vec()),
             prop::option::of("[a-z ?]{0,40}"),
             prop::option::of((-11.0..6.0, 95.0..141.0)),
-            prop::option::of(prop::sample::select(vec!["cancel:LAP-20260101-001", "csat:x", ""])),
+            prop::option::of(prop::sample::select(vec!["withdraw:x", "csat:x", ""])),
             -100_000_i64..1_000,
         )
             .prop_map(|(kind, text, pin, button, age_s)| BatchMessage {
@@ -376,6 +674,7 @@ mod properties {
                 text,
                 button: button.filter(|_| kind == "interactive").map(str::to_owned),
                 pin: pin.filter(|_| kind == "location"),
+                forwarded_many_times: false,
                 sent_at: Timestamp::from_second(now().as_second() + age_s).unwrap(),
             })
     }
@@ -395,7 +694,7 @@ mod properties {
                 prop_assert!(outcome.effects.is_empty() || outcome.reply.is_none(), "{outcome:?}");
                 prop_assert!(outcome.effects.len() <= 1, "{outcome:?}");
                 if let Some(reply) = &outcome.reply {
-                    prop_assert!(!reply.text.trim().is_empty() && reply.buttons.len() <= 3);
+                    prop_assert!(!reply.text.trim().is_empty() && reply.buttons().len() <= 3);
                     // No fact named a complaint, so no sentence may, but for the button that was offered before.
                     prop_assert!(!reply.text.contains("LAP-"), "{}", reply.text);
                 }

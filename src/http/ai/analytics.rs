@@ -50,6 +50,16 @@ fn range_from(from: Date) -> impl FnOnce(&Date, &()) -> garde::Result {
 #[derive(Debug, Serialize, ToSchema)]
 struct AnalyticsBody {
     days: Vec<AnalyticsDay>,
+    /// What was asked in these days and not answered by the documents, the most frequent first; at most 100.
+    gaps: Vec<KnowledgeGap>,
+}
+
+/// Questions that the documents do not answer, grouped by what they share.
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
+struct KnowledgeGap {
+    /// The words that most of them have, in the order of the alphabet.
+    terms: Vec<String>,
+    questions: i64,
 }
 
 /// One day of the office's calendar.
@@ -66,6 +76,28 @@ struct AnalyticsDay {
     takeovers_started: i64,
     takeovers_ended: i64,
     messages: AnalyticsMessages,
+    /// Questions to which a document was quoted.
+    answered: i64,
+    /// Questions that no document answers.
+    unanswered: i64,
+    /// Turns in which a model did not serve, by reason.
+    fallbacks: BTreeMap<String, i64>,
+    /// By model.
+    tokens: BTreeMap<String, i64>,
+    /// In the currency of the prices that are set.
+    cost: f64,
+    /// How long replies were thought of; absent without any.
+    thinking_ms: Option<Percentiles>,
+    #[serde(skip)]
+    took: BTreeMap<u64, i64>,
+}
+
+/// Upper bounds in milliseconds, within which so many stayed.
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
+struct Percentiles {
+    p50: u64,
+    p90: u64,
+    p99: u64,
 }
 
 /// Messages of ours, whoever wrote them, each counted once a step, on the day of the step.
@@ -90,9 +122,66 @@ impl AnalyticsDay {
             Counted::Delivered => &mut self.messages.delivered,
             Counted::Read => &mut self.messages.read,
             Counted::Failed => &mut self.messages.failed,
+            Counted::Answered => &mut self.answered,
+            Counted::Unanswered => &mut self.unanswered,
+            Counted::Fallback => self.fallbacks.entry(counted.intent).or_default(),
+            Counted::Tokens => self.tokens.entry(counted.intent).or_default(),
+            Counted::TookMs => self.took.entry(counted.intent.parse().unwrap_or(u64::MAX)).or_default(),
+            Counted::CostMillionths => {
+                self.cost += counted.count as f64 / 1e6;
+                return;
+            }
+            // Of all days together.
+            Counted::Gap => return,
         };
         *place += counted.count;
     }
+
+    fn finished(mut self) -> Self {
+        self.thinking_ms = percentiles(&self.took);
+        self
+    }
+}
+
+fn percentiles(took: &BTreeMap<u64, i64>) -> Option<Percentiles> {
+    let all: i64 = took.values().sum();
+    let within = |share: f64| {
+        let wanted = (all as f64 * share).ceil() as i64;
+        let mut so_far = 0;
+        took.iter().find_map(|(bound, count)| {
+            so_far += count;
+            (so_far >= wanted).then_some(*bound)
+        })
+    };
+    Some(Percentiles { p50: within(0.5)?, p90: within(0.9)?, p99: within(0.99)? })
+}
+
+/// Gaps told at once.
+const MOST_GAPS: usize = 100;
+
+/// Groups the words of unanswered questions: the frequent ones gather those that share half of their words.
+fn grouped(counts: &[DailyCount]) -> Vec<KnowledgeGap> {
+    let mut by_words: BTreeMap<&str, i64> = BTreeMap::new();
+    for counted in counts.iter().filter(|counted| counted.what == Counted::Gap) {
+        *by_words.entry(&counted.intent).or_default() += counted.count;
+    }
+    let mut alone: Vec<(&str, i64)> = by_words.into_iter().collect();
+    alone.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let mut gaps: Vec<KnowledgeGap> = Vec::new();
+    for (words, questions) in alone {
+        let terms: Vec<String> = words.split(' ').map(str::to_owned).collect();
+        let near = |gap: &&mut KnowledgeGap| {
+            let shared = gap.terms.iter().filter(|term| terms.contains(term)).count();
+            shared * 2 >= gap.terms.len().max(terms.len())
+        };
+        match gaps.iter_mut().find(near) {
+            Some(gap) => gap.questions += questions,
+            None => gaps.push(KnowledgeGap { terms, questions }),
+        }
+    }
+    gaps.sort_by_key(|gap| std::cmp::Reverse(gap.questions));
+    gaps.truncate(MOST_GAPS);
+    gaps
 }
 
 /// What happened, day by day: replies, people called, takeovers, messages.
@@ -118,10 +207,45 @@ pub(super) async fn get_analytics(
     let whole_days = from.series(jiff::Span::new().days(1)).take_while(|day| *day <= to);
     let mut days: BTreeMap<Date, AnalyticsDay> =
         whole_days.map(|day| (day, AnalyticsDay { day, ..AnalyticsDay::default() })).collect();
+    let gaps = grouped(&counts);
     for counted in counts {
         if let Some(day) = days.get_mut(&counted.day) {
             day.add(counted);
         }
     }
-    Ok(HttpResponse::Ok().json(AnalyticsBody { days: days.into_values().collect() }))
+    let days = days.into_values().map(AnalyticsDay::finished).collect();
+    Ok(HttpResponse::Ok().json(AnalyticsBody { days, gaps }))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+
+    fn counted(what: Counted, intent: &str, count: i64) -> DailyCount {
+        DailyCount { day: date(2026, 1, 2), what, intent: intent.into(), count }
+    }
+
+    #[test]
+    fn percentiles_are_the_bounds_within_which_so_many_stayed() {
+        let took = BTreeMap::from([(5, 50), (10, 40), (1_000, 9), (60_000, 1)]);
+        assert_eq!(percentiles(&took), Some(Percentiles { p50: 5, p90: 10, p99: 1_000 }));
+        assert_eq!(percentiles(&BTreeMap::new()), None);
+    }
+
+    #[test]
+    fn questions_about_the_same_are_one_gap() {
+        let gaps = grouped(&[
+            counted(Counted::Gap, "paspor", 2),
+            counted(Counted::Gap, "biaya paspor", 5),
+            counted(Counted::Gap, "kucing", 1),
+            counted(Counted::Reply, "GREETING", 9),
+        ]);
+        let expected = [("biaya paspor", 7), ("kucing", 1)].map(|(words, questions)| KnowledgeGap {
+            terms: words.split(' ').map(str::to_owned).collect(),
+            questions,
+        });
+        assert_eq!(gaps, expected);
+    }
 }

@@ -96,6 +96,8 @@ pub(super) struct ConversationItem {
     #[schema(value_type = Option<String>, format = DateTime)]
     waiting_since: Option<Timestamp>,
     waiting_reason: Option<String>,
+    /// A complaint that the citizen has not finished telling (belum terkirim): kategori, alamat, deskripsi, updated_at.
+    draft: Option<Value>,
     /// Meta's last word that the person cannot be reached (code, title, at), unless they wrote since.
     unreachable: Option<Value>,
 }
@@ -126,6 +128,7 @@ impl From<ConversationRow> for ConversationItem {
             parked: row.parked_reason,
             waiting_since: row.waiting_since,
             waiting_reason: row.waiting_reason,
+            draft: row.draft,
             unreachable: row.unreachable,
         }
     }

@@ -36,6 +36,20 @@ pub enum Counted {
     Delivered,
     Read,
     Failed,
+    /// A question to which a passage was quoted.
+    Answered,
+    /// A question that the documents do not answer.
+    Unanswered,
+    /// The same, by its words.
+    Gap,
+    /// A model did not serve, by reason.
+    Fallback,
+    /// By model.
+    Tokens,
+    /// By model, in millionths of the currency of the prices.
+    CostMillionths,
+    /// Replies, by a bound in milliseconds that thinking stayed within.
+    TookMs,
 }
 
 /// One thing that an event tells.
@@ -46,8 +60,10 @@ pub struct Fact {
     /// By the office's calendar.
     pub day: civil::Date,
     pub what: Counted,
-    /// Of replies: what the citizen wanted; else empty.
+    /// Of replies: what the citizen wanted; of others as [`Counted`] says; else empty.
     pub intent: String,
+    /// How much of it; 1 of what is simply counted.
+    pub amount: i64,
     /// Of what counts once a message: the message.
     pub message: Option<Uuid>,
 }
@@ -96,7 +112,7 @@ pub async fn count(pool: &PgPool, events: &[Uuid], facts: &[Fact]) -> Result<(),
     for fact in facts {
         let first = fact.message.is_none_or(|message| new_statuses.remove(&(message, fact.what.to_string())));
         if first {
-            *counts.entry((fact.day, fact.what.into(), &fact.intent)).or_default() += 1;
+            *counts.entry((fact.day, fact.what.into(), &fact.intent)).or_default() += fact.amount;
         }
     }
     add(&mut transaction, &counts).await?;

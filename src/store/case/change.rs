@@ -95,6 +95,89 @@ pub async fn update(
     Ok(after)
 }
 
+/// What a reporter changes or adds; what is absent stays.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Amendment {
+    pub kategori: Option<String>,
+    pub alamat: Option<String>,
+    pub rt_rw: Option<String>,
+    pub coordinates: Option<Coordinates>,
+    /// Told beyond the description.
+    pub addition: Option<String>,
+}
+
+impl Amendment {
+    /// As a change of this complaint. Nobody has looked at a new one yet, so its fields are the reporter's; later only the
+    /// place of an emergency is, and the rest is a note for whoever works on it.
+    fn of(&self, before: &Complaint) -> Change {
+        let new = before.status == ComplaintStatus::Baru;
+        let placeable = new || before.urgency == Urgency::Emergency;
+        let mut note: Vec<String> = self.addition.iter().cloned().collect();
+        let mut told = |what: &str, value: &Option<String>, taken: bool| {
+            note.extend(value.iter().filter(|_| !taken).map(|value| format!("{what}: {value}")));
+            value.clone().filter(|_| taken)
+        };
+        let kategori = told("Kategori", &self.kategori, new);
+        let alamat = told("Lokasi", &self.alamat, placeable);
+        let rt_rw = told("RT/RW", &self.rt_rw, placeable);
+        let pin = self.coordinates.filter(|_| !placeable);
+        note.extend(pin.map(|pin| format!("Pin lokasi: {:.5}, {:.5}", pin.latitude, pin.longitude)));
+        Change {
+            kategori,
+            alamat,
+            rt_rw,
+            coordinates: self.coordinates.filter(|_| placeable),
+            note: (!note.is_empty()).then(|| note.join("\n")),
+            visibility: Visibility::Public,
+            ..Change::default()
+        }
+    }
+}
+
+/// Changes or adds to a complaint on behalf of its reporter. Asked again with the same key, it answers with the complaint
+/// as it stands.
+///
+/// # Errors
+/// [`CaseError::NotFound`] also when it is somebody else's, [`CaseError::IllegalMove`] when the office is done with it,
+/// [`CaseError::UnknownCategory`], or the store's.
+pub async fn amend(
+    pool: &PgPool,
+    key: CallId,
+    id: LapId,
+    person: PersonId,
+    amendment: &Amendment,
+    now: Timestamp,
+) -> Result<Complaint, CaseError> {
+    let mut transaction = pool.begin().await?;
+    let before = locked(&mut transaction, id).await?;
+    if before.person_id != Some(person) {
+        return Err(CaseError::NotFound);
+    }
+    let key = key.to_string();
+    if was_done(&mut transaction, &key, id).await? {
+        return Ok(before);
+    }
+    if !before.status.is_open() {
+        return Err(CaseError::IllegalMove { from: before.status, to: before.status });
+    }
+    let by = By::Citizen(Some(person));
+    let after = apply(&mut transaction, &before, &amendment.of(&before), &by, Some(&key), now).await?;
+    transaction.commit().await?;
+    Ok(after)
+}
+
+/// Whether the change of this key is there already.
+async fn was_done(transaction: &mut PgTransaction<'_>, key: &str, id: LapId) -> Result<bool, CaseError> {
+    let done = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT 1 FROM gc_case.complaint_updates WHERE request_key = $1 AND complaint_id = $2) AS "done!""#,
+        key,
+        id.to_string()
+    )
+    .fetch_one(&mut **transaction)
+    .await?;
+    Ok(done)
+}
+
 /// Withdraws a complaint on behalf of its reporter. Asked again with the same key, or of a complaint that was
 /// withdrawn already, it answers with the complaint as it stands.
 ///
@@ -113,14 +196,7 @@ pub async fn cancel(
         return Err(CaseError::NotFound);
     }
     let key = key.to_string();
-    let done_before = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT 1 FROM gc_case.complaint_updates WHERE request_key = $1 AND complaint_id = $2) AS "done!""#,
-        key,
-        id.to_string()
-    )
-    .fetch_one(&mut *transaction)
-    .await?;
-    if done_before || before.status == ComplaintStatus::Dibatalkan {
+    if was_done(&mut transaction, &key, id).await? || before.status == ComplaintStatus::Dibatalkan {
         return Ok(before);
     }
     let change = Change { status: Some(ComplaintStatus::Dibatalkan), ..Change::default() };
@@ -166,7 +242,9 @@ async fn apply(
     }
     let after = store(transaction, &after, now).await?;
     append_update(transaction, before, &after, &change, &changes, by, request_key, now).await?;
-    let public_note = change.note.as_deref().filter(|_| change.visibility == Visibility::Public);
+    // What the reporter wrote is no news to the reporter.
+    let told = change.visibility == Visibility::Public && !matches!(by, By::Citizen(_));
+    let public_note = change.note.as_deref().filter(|_| told);
     let body = event_body(&after, moved.then_some(before.status), public_note);
     sqlx::query!(
         "INSERT INTO gc_case.event_outbox (event_id, routing_key, subject, body, occurred_at)

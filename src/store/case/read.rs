@@ -124,14 +124,15 @@ pub async fn updates(pool: &PgPool, id: LapId) -> Result<Vec<ComplaintUpdate>, C
         .collect()
 }
 
-/// The newest note that the citizen may read.
+/// The newest word of the office that the citizen may read.
 ///
 /// # Errors
 /// The store's.
 pub async fn last_public_note(pool: &PgPool, id: LapId) -> Result<Option<String>, CaseError> {
     let note = sqlx::query_scalar!(
         r#"SELECT note AS "note!" FROM gc_case.complaint_updates
-           WHERE complaint_id = $1 AND visibility = 'public' AND note IS NOT NULL ORDER BY version DESC LIMIT 1"#,
+           WHERE complaint_id = $1 AND visibility = 'public' AND actor_kind <> 'citizen' AND note IS NOT NULL
+           ORDER BY version DESC LIMIT 1"#,
         id.to_string()
     )
     .fetch_optional(pool)

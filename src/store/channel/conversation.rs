@@ -38,6 +38,10 @@ pub struct Conversation {
     pub parked: bool,
     /// When a person last gave it back.
     pub returned_at: Option<Timestamp>,
+    /// When to remind of an open draft.
+    pub remind_at: Option<Timestamp>,
+    /// Until when an answer may be sent without a template.
+    pub window_expires_at: Option<Timestamp>,
 }
 
 /// A message of the inbox.
@@ -128,6 +132,8 @@ pub struct TurnCommit {
     pub events: Vec<NewEvent>,
     /// Why a person is wanted, when the turn hands over.
     pub hand_over: Option<String>,
+    /// When to remind of an open draft, unless another turn comes before.
+    pub remind_at: Option<Timestamp>,
 }
 
 /// What the answer of a call changes, all or nothing.

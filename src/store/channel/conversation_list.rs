@@ -35,6 +35,8 @@ pub struct ConversationRow {
     pub parked_reason: Option<String>,
     pub waiting_since: Option<Timestamp>,
     pub waiting_reason: Option<String>,
+    /// A complaint that the citizen has not finished telling: kategori, alamat, deskripsi, updated_at.
+    pub draft: Option<Value>,
     /// Meta's last word about reaching the person, unless they wrote since: code, title, at.
     pub unreachable: Option<Value>,
 }
@@ -77,6 +79,7 @@ struct Row {
     parked_reason: Option<String>,
     waiting_since: Option<Timestamptz>,
     waiting_reason: Option<String>,
+    draft: Option<Value>,
     unreachable: Option<Value>,
 }
 
@@ -99,6 +102,7 @@ impl From<Row> for ConversationRow {
             parked_reason: row.parked_reason,
             waiting_since: row.waiting_since.map(Timestamp::from),
             waiting_reason: row.waiting_reason,
+            draft: row.draft,
             unreachable: row.unreachable,
         }
     }
@@ -174,6 +178,10 @@ fn select(reader: Option<&str>) -> QueryBuilder<Postgres> {
     query.push_bind(MOST_UNREAD).push(
         ") AS few) AS unread,
                 c.parked_reason, c.waiting_since, c.waiting_reason,
+                CASE WHEN c.state #>> '{draft,submitted}' = 'false' THEN jsonb_build_object(
+                    'kategori', c.state #> '{draft,kategori}', 'alamat', c.state #> '{draft,alamat}',
+                    'deskripsi', c.state #> '{draft,deskripsi}', 'updated_at', c.state #> '{draft,updated_at}')
+                END AS draft,
                 CASE WHEN p.unreachable IS NOT NULL AND NOT EXISTS (
                          SELECT FROM gc_channel.conversations own
                          WHERE own.person_id = c.person_id AND (p.unreachable ->> 'at')::timestamptz < (

@@ -144,7 +144,8 @@ async fn read_conversations(
 ) -> Result<HashMap<ConversationId, Found>, StoreError> {
     let rows = sqlx::query!(
         r#"SELECT c.conversation_id, c.phone_number_id, c.person_id, p.phone, p.bsuid, c.version, c.owner_epoch,
-                  c.mode, c.state, c.failed_turns, c.retry_at, c.parked_at, c.returned_at,
+                  c.mode, c.state, c.failed_turns, c.retry_at, c.parked_at, c.returned_at, c.remind_at,
+                  c.window_expires_at,
                   EXISTS (
                       SELECT FROM gc_channel.messages m
                       WHERE m.partition = asked.partition AND m.conversation_id = asked.conversation_id
@@ -179,6 +180,8 @@ async fn read_conversations(
                 retry_at: row.retry_at.map(Timestamp::from),
                 parked: row.parked_at.is_some(),
                 returned_at: row.returned_at.map(Timestamp::from),
+                remind_at: row.remind_at.map(Timestamp::from),
+                window_expires_at: row.window_expires_at.map(Timestamp::from),
             };
             let (sendable, owed) = (row.sendable, row.owed);
             let found = Found { conversation, owner_epoch: Epoch(row.owner_epoch), sendable, owed };

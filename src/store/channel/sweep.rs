@@ -20,7 +20,7 @@ pub struct Swept {
 }
 
 /// Conversations of these partitions with something to do now: unprocessed messages, queued ones, failed ones with
-/// something owed, unanswered calls; at most `limit` of them, beyond `after`.
+/// something owed, unanswered calls, a draft to be reminded of; at most `limit` of them, beyond `after`.
 /// Held conversations count only for what a person or a notification sends; parked ones do not count at all.
 /// What is open in a conversation that was merged meanwhile goes to the one that is left.
 pub async fn pending(
@@ -52,6 +52,10 @@ pub async fn pending(
                UNION
                SELECT k.partition, k.conversation_id FROM gc_channel.calls k
                WHERE k.answered_at IS NULL AND k.next_attempt_at <= now() AND k.partition = ANY($1)
+               UNION
+               SELECT c.partition, c.conversation_id FROM gc_channel.conversations c
+               WHERE c.remind_at <= now() AND c.partition = ANY($1) AND c.mode = 'bot' AND c.parked_at IS NULL
+                 AND c.merged_into IS NULL
            ) AS work
            JOIN gc_channel.conversations c ON c.conversation_id = work.conversation_id
            WHERE (work.partition, work.conversation_id) > ($3, $4)

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::conversation::{Committed, NewEvent, NewOutbound, TurnCommit};
 use super::loading;
 use crate::ids::{ConversationId, Version};
-use crate::store::StoreError;
+use crate::store::{StoreError, Timestamptz};
 
 /// Commits turns, and tells of each whether it is on disk, in the order given.
 ///
@@ -56,12 +56,13 @@ async fn commit_each_once(
     loading::lock(&mut transaction, &ids).await?;
     let rows = sqlx::query!(
         r#"WITH new AS (
-               SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::uuid[], $5::jsonb[], $6::text[])
-                   AS new (conversation_id, version, epoch, turn_id, state, hand_over)),
+               SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::uuid[], $5::jsonb[], $6::text[],
+                                    $23::timestamptz[])
+                   AS new (conversation_id, version, epoch, turn_id, state, hand_over, remind_at)),
            c AS (
                UPDATE gc_channel.conversations c
                SET state = new.state, version = c.version + 1, owner_epoch = new.epoch, failed_turns = 0,
-                   retry_at = NULL,
+                   retry_at = NULL, remind_at = new.remind_at,
                    waiting_since = CASE WHEN new.hand_over IS NULL THEN c.waiting_since
                                         ELSE coalesce(c.waiting_since, now()) END,
                    waiting_reason = coalesce(new.hand_over, c.waiting_reason), updated_at = now()
@@ -119,7 +120,8 @@ async fn commit_each_once(
         &events.owners,
         &events.ids,
         &events.keys,
-        &events.bodies
+        &events.bodies,
+        &turns.iter().map(|turn| turn.remind_at.map(Timestamptz::from)).collect::<Vec<_>>() as _
     )
     .fetch_all(&mut *transaction)
     .await?;

@@ -4,6 +4,7 @@
 mod conversation;
 mod crashes;
 mod database_killed;
+mod drafts;
 mod event_schemas;
 mod events;
 mod gate;

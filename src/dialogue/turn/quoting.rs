@@ -1,0 +1,37 @@
+//! Answers from the office's documents: quoted, with their source, or said to be unknown.
+
+use super::Turn;
+use crate::dialogue::phrases;
+use crate::dialogue::understanding::Passage;
+
+/// Words of a quoted passage that fit a reply.
+const QUOTE_WORDS: usize = 40;
+
+impl Turn<'_> {
+    pub(super) fn answer(&mut self, also_status: bool) {
+        match self.input.understanding.passages.first() {
+            Some(passage) => self.says.push(self.quote(passage)),
+            None if also_status || self.concerns_a_complaint() => {}
+            None => self.says.push(phrases::not_known(self.language)),
+        }
+    }
+
+    pub(super) fn quote(&self, passage: &Passage) -> String {
+        phrases::quoted(self.language, &shortened(&passage.text), &passage.source_title)
+    }
+}
+
+/// The first sentences of a passage that fit; a cut is shown.
+fn shortened(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    if words.len() <= QUOTE_WORDS {
+        return text.trim().to_owned();
+    }
+    let head = &words[..QUOTE_WORDS];
+    let end =
+        head.iter().rposition(|word| word.ends_with(['.', '!', '?'])).filter(|at| *at + 1 >= QUOTE_WORDS / 2);
+    match end {
+        Some(at) => head[..=at].join(" "),
+        None => format!("{} …", head.join(" ")),
+    }
+}
