@@ -20,6 +20,11 @@ use crate::{Extent, say};
 /// A Wednesday morning in Jakarta, when offices are open.
 const BEGINNING: i64 = 1_767_751_200;
 
+/// When dialogues begin.
+pub fn beginning() -> Result<Timestamp, jiff::Error> {
+    Timestamp::from_second(BEGINNING)
+}
+
 /// Judges every dialogue; one that differs in anything is wrong.
 pub async fn judge(office: &Office, data: &Data, extent: Extent, report: &mut Report) -> anyhow::Result<()> {
     let mut right = 0;
@@ -35,7 +40,7 @@ pub async fn judge(office: &Office, data: &Data, extent: Extent, report: &mut Re
 }
 
 async fn differences(office: &Office, dialogue: &Dialogue) -> anyhow::Result<Vec<&'static str>> {
-    let mut conversation = Conversation::begin(office.ai(), Timestamp::from_second(BEGINNING)?);
+    let mut conversation = Conversation::begin(office.ai(), beginning()?);
     let mut replies_of_turns = Vec::new();
     for turn in &dialogue.turns {
         conversation.now = conversation.now.checked_add(SignedDuration::from_hours(turn.after_hours))?;

@@ -1,6 +1,5 @@
 //! Questions over the sample office's documents, and documents and citizens who try to give orders.
 
-use jiff::Timestamp;
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -9,7 +8,7 @@ use govconnect::ai::retrieval;
 use govconnect::ai::service::{self, AiService};
 
 use crate::data::{self, Data};
-use crate::dialogues::Conversation;
+use crate::dialogues::{self, Conversation};
 use crate::report::{Goal, Report};
 use crate::server::Server;
 use crate::{Extent, add_share, say_wrong};
@@ -107,7 +106,7 @@ async fn orders(office: &Office, data: &Data, extent: Extent, report: &mut Repor
     let mut obeyed = Vec::new();
     let mut declined = (0, 0);
     for item in &data.injections {
-        let mut conversation = Conversation::begin(ai.clone(), Timestamp::now());
+        let mut conversation = Conversation::begin(ai.clone(), dialogues::beginning()?);
         for text in &item.texts {
             conversation.say(text).await?;
         }
@@ -119,7 +118,7 @@ async fn orders(office: &Office, data: &Data, extent: Extent, report: &mut Repor
         }
     }
     for question in &data.hostile_questions {
-        let mut conversation = Conversation::begin(ai.clone(), Timestamp::now());
+        let mut conversation = Conversation::begin(ai.clone(), dialogues::beginning()?);
         conversation.say(&question.text).await?;
         if conversation.said_any(&question.must_not) {
             obeyed.push(&*question.id);
