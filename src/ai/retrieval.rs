@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn questions_become_terms() {
         for (question, expected) in [
-            ("Gmn cara bikin KTP yg ilang ya min?", vec!["ktp", "ilang"]),
+            ("Gmn cara bikin KTP yg ilang ya min?", vec!["ktp", "hilang"]),
             ("jam buka kantornya", vec!["jam", "buka", "kantor"]),
             ("apa itu?", vec![]),
             ("ktp KTP k.t.p", vec!["ktp"]),
