@@ -344,8 +344,10 @@ async fn nothing_that_a_hostile_model_invents_reaches_a_citizen() {
     let documents: String = {
         let alone = AiService::new(database.pool.clone(), Duration::from_secs(10));
         alone.put_document(&poisoned).await.unwrap();
-        let all = samples::profile().unwrap().knowledge;
-        format!("{all:?} {}", poisoned.content)
+        sqlx::query_scalar("SELECT string_agg(concat_ws(' ', source_title, heading, content), ' ') FROM gc_ai.knowledge_vectors")
+            .fetch_one(&database.pool)
+            .await
+            .unwrap()
     };
     for format in Format::BOTH {
         let model = FakeModel::start(Does::BeHostile);

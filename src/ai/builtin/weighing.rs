@@ -125,6 +125,12 @@ pub fn intents(model: &Model, told: Told<'_>) -> Vec<Scored> {
             score: if is_courtesy(*intent) { *likely } else { MEANT + 3.0 * likely },
         })
         .collect();
+    // "Mau buang kasur bekas gimana": what the rules read as a question and nothing else is searched for, too.
+    let ruled = intents::score(told.sentences, told.matter, told.context);
+    let asks = ruled.first().is_some_and(|first| first.intent == Intent::KnowledgeQuery);
+    if asks && !scores.iter().any(|scored| scored.intent == Intent::KnowledgeQuery) {
+        scores.push(Scored { intent: Intent::KnowledgeQuery, score: MEANT });
+    }
     scores.sort_by(|left, right| right.score.total_cmp(&left.score));
     scores
 }

@@ -4,13 +4,14 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use base64::Engine as _;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use reqwest::Method;
 use serde_json::json;
 
 use super::{events, media};
-use crate::support::office::{BROKEN_ROAD, Office};
+use crate::support::office::{BROKEN_ROAD, Office, eventually};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kills_at_random_moments_lose_no_message_and_double_no_reply() {
@@ -78,7 +79,8 @@ macro_rules! crash_sweep {
         /// The steps that are swept here, or elsewhere in this file.
         const SWEPT: &[&str] =
             &[$($step,)* "takeover::before_answer", "media::before_store", "media::after_store", "merge::before_commit",
-              "merge::after_commit", "events::published_before_mark", "cluster::before_release"];
+              "merge::after_commit", "events::published_before_mark", "cluster::before_release", "documents::claimed",
+              "documents::read"];
     };
 }
 
@@ -106,6 +108,43 @@ async fn a_crash_before_a_file_is_stored_fetches_it_again() {
 #[tokio::test]
 async fn a_crash_between_a_file_and_its_record_keeps_it_once_and_leaves_nothing_behind() {
     media::survives_a_crash_at("media::after_store").await;
+}
+
+/// The process dies with a file in its hands; the next one reads it, once its claim has run out.
+async fn survives_a_crash_over_a_file_at(step: &str) {
+    let mut office = Office::open_with(&[("FAILPOINTS", &format!("{step}=1*return"))]).await;
+    let id = uuid::Uuid::now_v7();
+    let data = base64::engine::general_purpose::STANDARD.encode("# Denah\nLoket tiga ada di lantai dua.");
+    let file = json!({"file_name": "denah.md", "data": data});
+    let body = json!({"source_id": id, "version": 1, "kind": "markdown", "title": "Denah", "upload": file});
+    // Whether it is still answered does not matter: what counts is that it is queued.
+    let asked = office.http.post(office.url("ai", "/internal/documents/process"));
+    drop(asked.header("x-internal-api-key", crate::support::office::INTERNAL_KEY).json(&body).send().await);
+    office.node_ends().await;
+    office.disarm();
+    office.restart().await;
+    sqlx::query("UPDATE gc_ai.sources SET due_at = now() WHERE source_id = $1")
+        .bind(id)
+        .execute(&office.database.pool)
+        .await
+        .unwrap();
+    eventually("the file is read", async || {
+        let standing = office.get("ai", &format!("/internal/documents/{id}")).await;
+        (standing["status"] == "ready" && standing["passages"] == 1).then_some(())
+    })
+    .await;
+    assert_eq!(office.count("SELECT count(*) FROM gc_ai.uploads").await, 0, "{step}");
+    office.close().await;
+}
+
+#[tokio::test]
+async fn a_crash_before_a_document_is_read_reads_it_again() {
+    survives_a_crash_over_a_file_at("documents::claimed").await;
+}
+
+#[tokio::test]
+async fn a_crash_after_a_document_was_read_keeps_it_once() {
+    survives_a_crash_over_a_file_at("documents::read").await;
 }
 
 #[tokio::test]
