@@ -302,6 +302,7 @@ export interface components {
             conversation_id: string;
             /** @description The name the citizen gave themselves on WhatsApp. */
             display_name: string | null;
+            draft: components["schemas"]["UnsentDraft"] | null;
             /** @description Who answers, while `mode` is `human`. */
             holder: string | null;
             /** Format: date-time */
@@ -505,6 +506,18 @@ export interface components {
             /** Format: password */
             password: string;
             username: string;
+        };
+        /** @description A complaint as far as it was told. */
+        UnsentDraft: {
+            alamat: string | null;
+            deskripsi: string | null;
+            /** @description Code of a category. */
+            kategori: string | null;
+            /**
+             * Format: date-time
+             * @description When the citizen last went on with it.
+             */
+            updated_at: string;
         };
     };
     responses: never;

@@ -73,6 +73,28 @@ pub struct Conversation {
     #[serde(default)]
     #[schema(required, value_type = Option<String>, format = DateTime)]
     pub waiting_since: Option<Timestamp>,
+    /// A complaint that the citizen has not finished telling.
+    #[serde(default)]
+    #[schema(required)]
+    pub draft: Option<UnsentDraft>,
+}
+
+/// A complaint as far as it was told.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct UnsentDraft {
+    /// Code of a category.
+    #[serde(default)]
+    #[schema(required)]
+    pub kategori: Option<String>,
+    #[serde(default)]
+    #[schema(required)]
+    pub alamat: Option<String>,
+    #[serde(default)]
+    #[schema(required)]
+    pub deskripsi: Option<String>,
+    /// When the citizen last went on with it.
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: Timestamp,
 }
 
 /// A page of a transcript, newest first.
