@@ -10,7 +10,7 @@ use crate::support::proxy::Direction;
 
 pub const NODES: usize = 3;
 /// Twice the time after which a silent node's partitions are taken by others.
-const FROZEN: Duration = Duration::from_secs(20);
+pub const FROZEN: Duration = Duration::from_secs(20);
 /// The plan's clock stands still meanwhile.
 const ROLLING: Duration = Duration::from_millis(100);
 

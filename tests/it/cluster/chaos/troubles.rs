@@ -5,7 +5,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use tokio::time::{Instant, sleep};
 
-use super::plan::{Fault, NODES, Planned, Server, Trouble};
+use super::plan::{FROZEN, Fault, NODES, Planned, Server, Trouble};
 use crate::support::broker::TestBroker;
 use crate::support::database::TestDatabase;
 use crate::support::nodes::{Nodes, Shape};
@@ -51,6 +51,7 @@ impl Town {
     /// Everything in the plan, begun and ended. Returns when all is mended.
     pub async fn suffer(&mut self, plan: &[Planned]) {
         let begun = Instant::now();
+        let mut frozen = begun;
         let mut steps: Vec<(Duration, bool, Trouble)> = plan
             .iter()
             .flat_map(|planned| [(planned.from, false, planned.trouble), (planned.to, true, planned.trouble)])
@@ -64,9 +65,16 @@ impl Town {
             let second = begun.elapsed().as_secs_f64();
             eprintln!("{second:7.2} {} {trouble:?}", if ends { "ends:  " } else { "begins:" });
             if ends {
+                if let Trouble::Freeze(_) = trouble {
+                    // A zombie is one only beyond its lease, however late it was made.
+                    sleep(FROZEN.saturating_sub(frozen.elapsed())).await;
+                }
                 self.mend(trouble).await;
             } else {
                 self.cause(trouble).await;
+                if let Trouble::Freeze(_) = trouble {
+                    frozen = Instant::now();
+                }
             }
         }
         self.broker.up().await;
