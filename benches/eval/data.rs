@@ -152,9 +152,9 @@ pub struct Data {
 }
 
 impl Data {
-    /// Reads everything.
-    pub fn load() -> anyhow::Result<Data> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/eval");
+    /// Reads everything from a folder of the repository, such as `tests/eval`.
+    pub fn load(folder: &str) -> anyhow::Result<Data> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
         let file = |name: &str| folder.join(name);
         Ok(Data {
             utterances: lines(&file("utterances.jsonl"))?,

@@ -2,7 +2,8 @@
 //!
 //! Started by `scripts/eval`, which gives `DATABASE_URL`: a PostgreSQL of its own. `--quick` only shows that the data can be
 //! read and that everything starts. `understanding`, `retrieval` and `dialogues` judge a part; `--wrong` names the items
-//! that were not as expected (their ids, never their words: nothing is tuned on them).
+//! that were not as expected (their ids, never their words: nothing is tuned on them). `--tuning` judges by `data/tuning/`
+//! instead, on which everything may be tuned.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command whose output is its purpose")]
 
@@ -50,7 +51,8 @@ async fn run() -> anyhow::Result<()> {
         std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     let wanted = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
     // All of it, always: data that cannot be read must not wait for a whole run to be seen.
-    let data = Data::load()?.cut_to(extent.items);
+    let tuning = flag("--tuning");
+    let data = Data::load(if tuning { "data/tuning" } else { "tests/eval" })?.cut_to(extent.items);
     let mut report = Report::default();
     if wanted("understanding") {
         understanding::judge(&data, extent, &mut report)?;
@@ -66,7 +68,7 @@ async fn run() -> anyhow::Result<()> {
         }
     }
     // A quick or partial run must not stand in for a whole one.
-    let whole = !quick && parts.is_empty();
+    let whole = !quick && !tuning && parts.is_empty();
     let file = if whole { "target/eval/results.json" } else { "target/eval/partial.json" };
     report.write(&Path::new(env!("CARGO_MANIFEST_DIR")).join(file))?;
     println!("{}", report.table());
