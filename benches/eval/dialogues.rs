@@ -29,17 +29,24 @@ pub fn beginning() -> Result<Timestamp, jiff::Error> {
 pub async fn judge(office: &Office, data: &Data, extent: Extent, report: &mut Report) -> anyhow::Result<()> {
     let mut right = 0;
     for dialogue in &data.dialogues {
-        let wrong = differences(office, dialogue).await?;
+        let (wrong, transcript) = differences(office, dialogue).await?;
         right += usize::from(wrong.is_empty());
         if extent.names_wrong && !wrong.is_empty() {
             say(&format!("dialogue {} ({}): {}", dialogue.id, dialogue.title, wrong.join(", ")));
+        }
+        if extent.tells_wrong && !wrong.is_empty() {
+            say(&transcript.join("\n"));
         }
     }
     let of = format!("of {}", data.dialogues.len());
     report.add("eval.dialogues", &[right as f64], "dialogues", Goal::AtLeast(36.0), Some(&of))
 }
 
-async fn differences(office: &Office, dialogue: &Dialogue) -> anyhow::Result<Vec<&'static str>> {
+/// In what it was not as expected, and what was said.
+async fn differences(
+    office: &Office,
+    dialogue: &Dialogue,
+) -> anyhow::Result<(Vec<&'static str>, Vec<String>)> {
     let mut conversation = Conversation::begin(office.ai(), beginning()?);
     let mut replies_of_turns = Vec::new();
     for turn in &dialogue.turns {
@@ -76,7 +83,8 @@ async fn differences(office: &Office, dialogue: &Dialogue) -> anyhow::Result<Vec
         ("told", told),
         ("forbidden words", !conversation.said_any(never_contains)),
     ];
-    Ok(checks.into_iter().filter(|(_, holds)| !holds).map(|(name, _)| name).collect())
+    let wrong = checks.into_iter().filter(|(_, holds)| !holds).map(|(name, _)| name).collect();
+    Ok((wrong, conversation.transcript))
 }
 
 /// A citizen's conversation with the bot.
@@ -91,6 +99,8 @@ pub struct Conversation {
     /// A person was called: from then on the bot is silent.
     with_person: bool,
     every_turn_declined: bool,
+    /// What was said by both, and what was understood.
+    transcript: Vec<String>,
 }
 
 impl Conversation {
@@ -112,6 +122,7 @@ impl Conversation {
             questions: 0,
             with_person: false,
             every_turn_declined: true,
+            transcript: Vec::new(),
         }
     }
 
@@ -127,6 +138,10 @@ impl Conversation {
             return Ok(());
         }
         let understanding = self.understand(&messages).await?;
+        let texts: Vec<String> =
+            messages.iter().map(|message| format!("{} {:?}", message.kind, message.text)).collect();
+        self.transcript.push(format!("  > {}", texts.join(" | ")));
+        self.transcript.push(format!("    {:?} {:?}", understanding.intents, understanding.slots));
         let language = understanding.language;
         let facts = self.case.facts(&turn::lookups(&self.state, &understanding));
         let outcome = turn::take(
@@ -183,6 +198,7 @@ impl Conversation {
         // Some questions are put as a request ("mohon dibantu lokasinya").
         let marks = reply.text.matches('?').count();
         self.questions += marks.max(usize::from(self.state.asked_for().is_some()));
+        self.transcript.push(format!("  < {}", words_of(&reply).replace('\n', " / ")));
         self.replies.push(reply);
     }
 

@@ -3,7 +3,7 @@
 //! Started by `scripts/eval`, which gives `DATABASE_URL`: a PostgreSQL of its own. `--quick` only shows that the data can be
 //! read and that everything starts. `understanding`, `retrieval` and `dialogues` judge a part; `--wrong` names the items
 //! that were not as expected (their ids, never their words: nothing is tuned on them). `--tuning` judges by `data/tuning/`
-//! instead, on which everything may be tuned.
+//! instead, on which everything may be tuned, and `--wrong` then tells whole dialogues.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command whose output is its purpose")]
 
@@ -32,6 +32,8 @@ pub struct Extent {
     rounds: usize,
     /// Name the items that were not as expected.
     names_wrong: bool,
+    /// Tell what was said in them.
+    tells_wrong: bool,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -42,16 +44,14 @@ async fn run() -> anyhow::Result<()> {
     let flag = |name: &str| std::env::args().any(|argument| argument == name);
     let quick = flag("--quick");
     let names_wrong = flag("--wrong");
-    let extent = match quick {
-        true => Extent { items: 5, rounds: 1, names_wrong },
-        false => Extent { items: usize::MAX, rounds: 5, names_wrong },
-    };
+    let tuning = flag("--tuning");
+    let (items, rounds) = if quick { (5, 1) } else { (usize::MAX, 5) };
+    let extent = Extent { items, rounds, names_wrong, tells_wrong: names_wrong && tuning };
     // cargo adds `--bench`; what is left names the parts.
     let parts: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     let wanted = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
     // All of it, always: data that cannot be read must not wait for a whole run to be seen.
-    let tuning = flag("--tuning");
     let data = Data::load(if tuning { "data/tuning" } else { "tests/eval" })?.cut_to(extent.items);
     let mut report = Report::default();
     if wanted("understanding") {
