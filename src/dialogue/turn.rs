@@ -7,6 +7,7 @@ mod collecting;
 mod filed;
 mod hearing;
 mod quoting;
+mod sense;
 #[cfg(test)]
 mod tests;
 
@@ -176,6 +177,8 @@ pub fn lookups(state: &DialogueState, understanding: &Understanding) -> Vec<Look
 /// Takes the turn.
 pub fn take(mut state: DialogueState, input: &Input<'_>) -> Outcome {
     state.forget_stale_draft(input.now);
+    let understanding = sense::in_context(&state, input);
+    let input = &Input { understanding: &understanding, ..input.clone() };
     // Taps, pins and photos are in no language.
     if input.messages.iter().any(|message| message.kind == "text") {
         state.language = input.understanding.language;

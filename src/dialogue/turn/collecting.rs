@@ -2,7 +2,7 @@
 //! is clear it is filed without asking back.
 
 use super::hearing::is_evidence;
-use super::{ComplaintFact, Effect, Turn};
+use super::{BatchMessage, ComplaintFact, Effect, Turn};
 use crate::dialogue::reply::Below;
 use crate::dialogue::state::Draft;
 use crate::dialogue::understanding::{AskedSlot, Intent, Urgency};
@@ -29,6 +29,13 @@ impl Turn<'_> {
             || self.in_danger()
             || adds_to_draft
             || self.said().any(|message| message.pin.is_some())
+            || self.shows_without_words()
+    }
+
+    /// Photos or films and nothing else: something is shown that is told afterwards.
+    fn shows_without_words(&self) -> bool {
+        let shows = |message: &BatchMessage| matches!(message.kind.as_str(), "image" | "video");
+        self.texts().next().is_none() && self.said().any(shows)
     }
 
     /// Puts what was said into the draft, and goes on with it.
@@ -41,7 +48,13 @@ impl Turn<'_> {
         };
         let before = draft.clone();
         let slots = input.understanding.slots.clone();
-        draft.kategori = slots.kategori.or(draft.kategori);
+        // Who answers "where?" does not speak of another matter.
+        let only_answers = draft.asked_for == Some(AskedSlot::Alamat)
+            && (slots.alamat.is_some() || slots.rt_rw.is_some())
+            && !input.understanding.wants(Intent::UpdateComplaint);
+        if draft.kategori.is_none() || !only_answers {
+            draft.kategori = slots.kategori.or(draft.kategori);
+        }
         draft.alamat = slots.alamat.or(draft.alamat);
         draft.rt_rw = slots.rt_rw.or(draft.rt_rw);
         draft.deskripsi = merged(draft.deskripsi.take(), slots.deskripsi);

@@ -4,7 +4,7 @@
 use jiff::SignedDuration;
 
 use super::hearing::{BareAnswer, is_evidence};
-use super::{Amendment, Effect, Turn};
+use super::{Amendment, ComplaintFact, Effect, Turn};
 use crate::dialogue::buttons::{self, Act, Tap};
 use crate::dialogue::phrases;
 use crate::dialogue::reply::Below;
@@ -40,7 +40,8 @@ impl Turn<'_> {
         self.says.push(lines.join("\n"));
     }
 
-    /// Withdraws the draft at once, and what was filed after one more question.
+    /// Withdraws the draft at once; what was filed as well when it is plain that it is wanted and which is meant,
+    /// otherwise after one more question.
     pub(super) fn cancel(&mut self) {
         let named = self.input.understanding.slots.lap_id.is_some();
         if !named && !self.draft_is_closed() {
@@ -48,7 +49,10 @@ impl Turn<'_> {
             return self.says.push(phrases::draft_dropped(self.language));
         }
         match self.meant() {
-            Ok(filed) => self.confirm_withdrawal(&filed),
+            Ok(Meant { filed, alone: true }) if self.texts().any(says_withdraw) => {
+                self.withdraw(filed.lap_id)
+            }
+            Ok(Meant { filed, .. }) => self.confirm_withdrawal(&filed),
             Err(NotClear::NotTheirs(lap_id)) => {
                 self.says.push(phrases::no_such_complaint(self.language, &lap_id));
             }
@@ -85,7 +89,7 @@ impl Turn<'_> {
         let filed = match awaited.filter(|_| !named).and_then(|lap_id| self.state.filed_as(&lap_id).cloned())
         {
             Some(filed) => Ok(filed),
-            None => self.meant(),
+            None => self.meant().map(|meant| meant.filed),
         };
         match filed {
             Ok(filed) => {
@@ -304,32 +308,40 @@ impl Turn<'_> {
         amendment
     }
 
-    /// Which complaint is meant: the one named, else the one filed last here, else the only open one.
-    fn meant(&mut self) -> Result<Filed, NotClear> {
+    /// Which complaint is meant: the one named, else the only open one that what was said fits, else the one filed last
+    /// here.
+    fn meant(&mut self) -> Result<Meant, NotClear> {
         let facts = self.input.facts;
-        if let Some(lap_id) = &self.input.understanding.slots.lap_id {
+        let slots = &self.input.understanding.slots;
+        if let Some(lap_id) = &slots.lap_id {
             let remembered = self.state.filed_as(lap_id).cloned();
             let known = facts.complaints.iter().find(|fact| fact.lap_id == *lap_id);
             return match (remembered, known) {
-                (Some(filed), _) => Ok(filed),
-                (None, Some(fact)) => Ok(self.remember(fact)),
+                (Some(filed), _) => Ok(Meant { filed, alone: true }),
+                (None, Some(fact)) => Ok(Meant { filed: self.remember(fact), alone: true }),
                 (None, None) => Err(NotClear::NotTheirs(lap_id.clone())),
             };
         }
-        let recent = |filed: &&Filed| self.input.now.duration_since(filed.at).as_hours() <= DRAFT_DAYS * 24;
-        if let Some(filed) = self.state.filed.last().filter(recent) {
-            return Ok(filed.clone());
+        let open: Vec<&ComplaintFact> = facts.complaints.iter().filter(|fact| fact.is_open()).collect();
+        let about = |fact: &&&ComplaintFact| slots.kategori.as_deref() == Some(&fact.kategori);
+        let mut fitting: Vec<&ComplaintFact> = open.iter().filter(about).copied().collect();
+        if fitting.is_empty() {
+            fitting.clone_from(&open);
         }
-        let mut open = facts.complaints.iter().filter(|fact| fact.is_open());
-        match (open.next(), open.next()) {
-            (Some(only), None) => Ok(self.remember(only)),
-            (Some(_), Some(_)) => Err(NotClear::Several),
-            _ => Err(NotClear::Nothing),
+        if let [only] = fitting[..] {
+            let filed = self.state.filed_as(&only.lap_id).cloned().unwrap_or_else(|| self.remember(only));
+            return Ok(Meant { filed, alone: true });
+        }
+        let recent = |filed: &&Filed| self.input.now.duration_since(filed.at).as_hours() <= DRAFT_DAYS * 24;
+        match self.state.filed.last().filter(recent).cloned() {
+            Some(filed) => Ok(Meant { filed, alone: false }),
+            None if open.is_empty() => Err(NotClear::Nothing),
+            None => Err(NotClear::Several),
         }
     }
 
     /// A complaint that was filed long ago or elsewhere becomes one that buttons can name.
-    fn remember(&mut self, fact: &super::ComplaintFact) -> Filed {
+    fn remember(&mut self, fact: &ComplaintFact) -> Filed {
         let filed = Filed {
             lap_id: fact.lap_id.clone(),
             draft: self.input.fresh_id,
@@ -342,6 +354,21 @@ impl Turn<'_> {
         self.state.remember_filed(filed.clone());
         filed
     }
+}
+
+/// Words that nobody uses who wants something to be kept.
+pub(super) fn says_withdraw(text: &str) -> bool {
+    const WORDS: [&str; 8] =
+        ["batal", "cabut", "tarik", "ga jadi", "gak jadi", "tidak jadi", "cancel", "withdraw"];
+    let text = text.to_lowercase();
+    WORDS.iter().any(|word| text.contains(word))
+}
+
+/// The complaint that is meant.
+struct Meant {
+    filed: Filed,
+    /// No other can be.
+    alone: bool,
 }
 
 /// Why it is not clear which complaint is meant.
