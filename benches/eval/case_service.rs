@@ -69,6 +69,7 @@ impl CaseService {
         complaint.kategori = amendment.kategori.clone().unwrap_or_else(|| complaint.kategori.clone());
         complaint.alamat = amendment.alamat.clone().unwrap_or_else(|| complaint.alamat.clone());
         complaint.has_pin |= amendment.pin.is_some();
+        complaint.photos += amendment.media.len();
         let (kategori, alamat) = (complaint.kategori.clone(), complaint.alamat.clone());
         Answer::Amended { lap_id, kategori, alamat }
     }

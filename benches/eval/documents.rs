@@ -4,7 +4,6 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use govconnect::ai::chunking::DocumentKind;
-use govconnect::ai::retrieval;
 use govconnect::ai::service::{self, AiService};
 
 use crate::data::{self, Data};
@@ -69,7 +68,7 @@ async fn finding(office: &Office, data: &Data, extent: Extent, report: &mut Repo
         let known = |file: &String| data.office.iter().any(|document| document.file == *file);
         anyhow::ensure!(question.file.as_ref().is_none_or(known), "{}: no such document", question.id);
         let found = ai.search(&question.text, None, LOOKED_AT).await?;
-        let fitting = retrieval::fitting(&found);
+        let fitting = service::quotes(&found, std::slice::from_ref(&question.text));
         let Some(answer) = question.answer.as_deref().map(plain) else {
             unanswerable += 1;
             refused += usize::from(fitting.is_empty());

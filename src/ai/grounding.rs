@@ -227,7 +227,7 @@ fn trusted(line: &str) -> Vec<&str> {
 }
 
 /// Sentences of a line. A full stop after an abbreviation ends none.
-fn sentences(line: &str) -> Vec<&str> {
+pub(super) fn sentences(line: &str) -> Vec<&str> {
     let mut sentences = Vec::new();
     let mut start = 0;
     for (at, piece) in line.split_sentence_bound_indices() {

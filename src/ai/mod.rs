@@ -6,6 +6,7 @@
 //! - [`grounding`]: what a model said counts only as far as the citizen or a document said it
 //! - [`documents`]: files are queued and read · [`chunking`]: documents become passages
 //! - [`embedding`]: passages get vectors of a model · [`retrieval`]: a question finds the passages that fit
+//! - [`excerpt`]: the part of a passage that answers and fits a reply
 //! - [`analytics`]: counts what events tell, a day
 //! - [`service`]: both together, under a deadline; what the actor and the HTTP handlers call
 
@@ -14,6 +15,7 @@ pub mod builtin;
 pub mod chunking;
 pub mod documents;
 pub mod embedding;
+pub mod excerpt;
 pub mod grounding;
 pub mod masking;
 pub mod providers;

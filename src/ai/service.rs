@@ -11,10 +11,11 @@ use uuid::Uuid;
 
 use super::builtin::{self, Reading};
 use super::chunking::{self, DocumentKind};
+use super::excerpt::{self, EXCERPT_WORDS};
 use super::grounding;
 use super::providers::assistance::Assistance;
 use super::retrieval::{self, Retriever};
-use crate::dialogue::understanding::{Intent, UnderstandRequest, Understanding, Urgency};
+use crate::dialogue::understanding::{Intent, Passage, UnderstandRequest, Understanding, Urgency};
 use crate::store::StoreError;
 use crate::store::ai::analytics::{self, DailyCount};
 use crate::store::ai::documents::{self, SourceRow};
@@ -146,7 +147,7 @@ impl AiService {
             };
             reading.understanding.passages = pointed.unwrap_or_else(|| {
                 let best = found.len().min(usize::try_from(retrieval::PASSAGES).unwrap_or(0));
-                grounding::quotable(retrieval::fitting(&found[..best]))
+                quotes(&found[..best], &request.texts)
             });
         }
         if asks && reading.understanding.passages.is_empty() {
@@ -229,6 +230,17 @@ pub async fn put_document(pool: &PgPool, document: &Document) -> Result<PutOutco
         title,
     };
     store::put_source(pool, &source, &passages).await
+}
+
+/// What may be said to a citizen of what was found: of the passages that fit well enough, without what addresses a machine,
+/// the part that answers.
+pub fn quotes(found: &[FoundPassage], question: &[String]) -> Vec<Passage> {
+    let mut passages = grounding::quotable(retrieval::fitting(found));
+    let (terms, figure) = (retrieval::terms(question), excerpt::wants_figure(question));
+    for passage in &mut passages {
+        passage.text = excerpt::excerpt(&passage.text, &terms, figure, EXCERPT_WORDS);
+    }
+    passages
 }
 
 /// SHA-256 over what decides a document's passages.

@@ -122,6 +122,8 @@ pub struct Amendment {
     pub addition: Option<String>,
     /// Latitude, longitude.
     pub pin: Option<(f64, f64)>,
+    /// Photos and other evidence.
+    pub media: Vec<MessageId>,
 }
 
 impl Amendment {

@@ -208,6 +208,7 @@ impl Turn<'_> {
         let amendment = Amendment {
             addition: draft.deskripsi,
             pin: draft.latitude.zip(draft.longitude),
+            media: draft.media,
             ..Amendment::default()
         };
         self.send_amendment(lap_id, amendment);
@@ -258,7 +259,15 @@ impl Turn<'_> {
             alamat.is_some_and(|alamat| !filed.alamat.is_empty() && alamat != filed.alamat)
         };
         let same_danger = self.in_danger() && filed.urgency == Urgency::Emergency && !elsewhere();
-        (wordless && brings && !self.in_danger()) || same_danger
+        // "Ini fotonya".
+        let about_nothing = || {
+            self.input
+                .understanding
+                .intents
+                .iter()
+                .all(|intent| matches!(intent, Intent::OffTopic | Intent::Unknown))
+        };
+        (brings && (wordless || about_nothing()) && !self.in_danger()) || same_danger
     }
 
     fn tells_a_place(&self) -> bool {
@@ -284,15 +293,20 @@ impl Turn<'_> {
     /// What is changed or added, from what was understood.
     fn amendment(&self) -> Amendment {
         let slots = self.input.understanding.slots.clone();
-        let evidence = self.said().any(is_evidence);
         let pin = self.said().filter_map(|message| message.pin).last();
         let waits = self.awaited(Awaited::Change, ANSWER_LASTS).is_some();
+        // Another place, or more of the same, does not make it another matter.
+        let recategorised = match self.tells_a_place() {
+            true => self.texts().any(names_category),
+            false => self.texts().any(says_otherwise),
+        };
         let mut amendment = Amendment {
-            kategori: slots.kategori,
+            kategori: slots.kategori.filter(|_| recategorised),
             alamat: slots.alamat,
             rt_rw: slots.rt_rw,
             addition: slots.deskripsi,
             pin,
+            media: Vec::new(),
         };
         if amendment.alamat.is_none() && pin.is_some() {
             let named = |message: &&super::BatchMessage| message.pin.is_some();
@@ -302,8 +316,13 @@ impl Turn<'_> {
         if (waits || self.in_danger()) && !clear {
             amendment.addition = self.texts().next().map(|_| self.texts().collect::<Vec<_>>().join(". "));
         }
-        if evidence && amendment.addition.is_none() {
-            amendment.addition = Some(phrases::PHOTO_SENT.into());
+        if self.said().any(is_evidence) {
+            amendment.media = self
+                .said()
+                .filter(|message| is_evidence(message))
+                .filter_map(|message| message.message_id)
+                .collect();
+            amendment.addition = amendment.addition.or_else(|| Some(phrases::PHOTO_SENT.into()));
         }
         amendment
     }
@@ -362,6 +381,22 @@ pub(super) fn says_withdraw(text: &str) -> bool {
         ["batal", "cabut", "tarik", "ga jadi", "gak jadi", "tidak jadi", "cancel", "withdraw"];
     let text = text.to_lowercase();
     WORDS.iter().any(|word| text.contains(word))
+}
+
+/// Words about what the complaint is filed under.
+fn names_category(text: &str) -> bool {
+    let text = text.to_lowercase();
+    ["kategori", "jenis laporan", "category"].iter().any(|word| text.contains(word))
+}
+
+/// Words of somebody who was taken wrongly, or said it wrongly.
+fn says_otherwise(text: &str) -> bool {
+    const WORDS: [&str; 11] = [
+        "bukan", "harusnya", "salah", "maksud", "keliru", "ganti", "ubah", "ralat", "wrong", "instead",
+        "mean",
+    ];
+    let lower = text.to_lowercase();
+    names_category(text) || WORDS.iter().any(|word| lower.contains(word))
 }
 
 /// The complaint that is meant.
