@@ -110,6 +110,7 @@ fn nothing_open(look: &Look) -> Loaded {
             person_id: PersonId(look.conversation_id.0),
             phone: Some("6281234567890".into()),
             bsuid: None,
+            display_name: None,
             version: Version(1),
             mode: Mode::Bot,
             state: json!({}),

@@ -316,8 +316,8 @@ async fn understand(
         true => understanding::Understanding::default(),
         false => {
             let context = said_before(&channel, &conversation).await;
-            let request =
-                UnderstandRequest { texts, asked_for: state.asked_for(), context, names: Vec::new() };
+            let names = conversation.display_name.iter().cloned().collect();
+            let request = UnderstandRequest { texts, asked_for: state.asked_for(), context, names };
             channel.ai.understand(request).await?
         }
     };

@@ -30,6 +30,8 @@ pub struct Conversation {
     pub person_id: PersonId,
     pub phone: Option<String>,
     pub bsuid: Option<String>,
+    /// As they call themselves on WhatsApp.
+    pub display_name: Option<String>,
     pub version: Version,
     pub mode: Mode,
     pub state: Value,

@@ -143,7 +143,8 @@ async fn read_conversations(
     partitions: &[i16],
 ) -> Result<HashMap<ConversationId, Found>, StoreError> {
     let rows = sqlx::query!(
-        r#"SELECT c.conversation_id, c.phone_number_id, c.person_id, p.phone, p.bsuid, c.version, c.owner_epoch,
+        r#"SELECT c.conversation_id, c.phone_number_id, c.person_id, p.phone, p.bsuid, p.display_name, c.version,
+                  c.owner_epoch,
                   c.mode, c.state, c.failed_turns, c.retry_at, c.parked_at, c.returned_at, c.remind_at,
                   c.window_expires_at,
                   EXISTS (
@@ -173,6 +174,7 @@ async fn read_conversations(
                 person_id: PersonId(row.person_id),
                 phone: row.phone,
                 bsuid: row.bsuid,
+                display_name: row.display_name,
                 version: Version(row.version),
                 mode: row.mode.parse().map_err(|_| StoreError::Corrupt("mode of a conversation".into()))?,
                 state: row.state,
