@@ -8,6 +8,7 @@
 
 mod calls;
 mod delivery;
+pub(in crate::actors) mod memory;
 mod observation;
 mod reading;
 mod reminding;

@@ -92,6 +92,10 @@ fn cause_of(error: &StoreError) -> String {
 
 /// The older dialogue's memory, completed by the younger's.
 fn combine(older: &Value, younger: &Value) -> Value {
-    let ((older, _), (younger, _)) = (DialogueState::from_json(older), DialogueState::from_json(younger));
+    let (older, older_readable) = DialogueState::from_json(older);
+    let (younger, younger_readable) = DialogueState::from_json(younger);
+    if !(older_readable && younger_readable) {
+        tracing::error!("the stored dialogue state of a merged conversation is not readable and left behind");
+    }
     older.joined_by(younger).to_json()
 }

@@ -1,13 +1,11 @@
-//! The part of a passage that answers: a reply has room for forty words, a passage is longer, and what was asked for
-//! seldom stands first. Pure.
+//! The part of a passage that answers: a reply has room for few words, a passage is longer, and what was asked for seldom
+//! stands first. Pure.
 
 use std::collections::BTreeSet;
 
 use super::builtin::normalise;
 use super::grounding;
 
-/// Words of a passage that fit a reply beside the rest of it (VOICE 4: at most 60).
-pub const EXCERPT_WORDS: usize = 40;
 /// Shorter terms count only as whole words; longer ones also inside a word with prefixes and suffixes.
 const SHORTEST_STEM: usize = 4;
 /// What a figure is worth to somebody who asks how much or when, compared with one of their words.

@@ -11,10 +11,11 @@ use uuid::Uuid;
 
 use super::builtin::{self, Reading};
 use super::chunking::{self, DocumentKind};
-use super::excerpt::{self, EXCERPT_WORDS};
+use super::excerpt;
 use super::grounding;
 use super::providers::assistance::Assistance;
 use super::retrieval::{self, Retriever};
+use crate::dialogue::phrases::QUOTE_WORDS;
 use crate::dialogue::understanding::{Intent, Passage, UnderstandRequest, Understanding, Urgency};
 use crate::store::StoreError;
 use crate::store::ai::analytics::{self, DailyCount};
@@ -238,7 +239,7 @@ pub fn quotes(found: &[FoundPassage], question: &[String]) -> Vec<Passage> {
     let mut passages = grounding::quotable(retrieval::fitting(found));
     let (terms, figure) = (retrieval::terms(question), excerpt::wants_figure(question));
     for passage in &mut passages {
-        passage.text = excerpt::excerpt(&passage.text, &terms, figure, EXCERPT_WORDS);
+        passage.text = excerpt::excerpt(&passage.text, &terms, figure, QUOTE_WORDS);
     }
     passages
 }

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use super::phrases;
 use super::reply::{Reply, join};
 use super::state::DialogueState;
-use super::understanding::{AskedSlot, Language};
+use super::understanding::AskedSlot;
 
 /// So long after the citizen's last word.
 const AFTER: Duration = Duration::from_hours(4);
@@ -30,9 +30,16 @@ pub fn due(state: &DialogueState, now: Timestamp, zone: &TimeZone) -> Option<Tim
     (at <= now.checked_add(AT_MOST).ok()?).then_some(at)
 }
 
-/// Reminds: the state afterwards, and what is said; nothing when there is no draft to be reminded of any more.
-pub fn remind(mut state: DialogueState, language: Language) -> (DialogueState, Option<Reply>) {
-    let Some(draft) = state.draft.as_mut().filter(|draft| !draft.submitted && !draft.reminded) else {
+/// Reminds: the state afterwards, and what is said; nothing when there is no draft to be reminded of any more, or the
+/// window, open until `window`, has closed meanwhile.
+pub fn remind(
+    mut state: DialogueState,
+    window: Option<Timestamp>,
+    now: Timestamp,
+) -> (DialogueState, Option<Reply>) {
+    let language = state.language;
+    let open = window.is_some_and(|until| until > now);
+    let Some(draft) = state.draft.as_mut().filter(|draft| open && !draft.submitted && !draft.reminded) else {
         return (state, None);
     };
     draft.reminded = true;
@@ -76,12 +83,18 @@ mod tests {
     }
 
     #[test]
-    fn it_is_said_once_and_asks_for_what_is_missing() {
+    fn it_is_said_once_while_the_window_is_open_and_asks_for_what_is_missing() {
         let zone = TimeZone::get("Asia/Jakarta").unwrap();
-        let (state, reply) = remind(with_draft(at("23T09:00")), Language::Id);
+        let now = at("23T13:00");
+        for closed in [None, Some(now)] {
+            let before = with_draft(at("23T09:00"));
+            assert_eq!(remind(before.clone(), closed, now), (before, None));
+        }
+        let window = Some(at("24T09:00"));
+        let (state, reply) = remind(with_draft(at("23T09:00")), window, now);
         let text = reply.unwrap().text;
         assert!(text.contains("lampu mati") && text.contains("lokasinya"), "{text}");
         assert_eq!(due(&state, at("23T13:00"), &zone), None);
-        assert_eq!(remind(state, Language::Id).1, None);
+        assert_eq!(remind(state, window, now).1, None);
     }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::memory::memory;
 use super::telling::{Replied, outbound, reply_event};
 use super::{Activity, ConversationActor};
 use crate::actors::clients::{CallFailed, CaseClient};
@@ -17,7 +18,7 @@ use crate::bus::trace::Traceparent;
 use crate::complaint::Urgency;
 use crate::dialogue::answers::{self, Answer};
 use crate::dialogue::phrases;
-use crate::dialogue::state::{DialogueState, Draft};
+use crate::dialogue::state::Draft;
 use crate::dialogue::turn::Effect;
 use crate::dialogue::understanding::{self, Intent, Language, Usage};
 use crate::ids::{CallId, PersonId};
@@ -160,7 +161,7 @@ impl ConversationActor {
     ) {
         let Some(conversation) = &self.conversation else { return };
         let channel = self.context().clone();
-        let (state, _) = DialogueState::from_json(&conversation.state);
+        let state = memory(conversation.conversation_id, &conversation.state);
         let outcome = answers::apply(state, answer, &channel.office, language, channel.clock.now());
         let outbound = outbound(outcome.reply);
         let intent = match &*call.kind {

@@ -6,9 +6,9 @@ use actix::Context;
 use uuid::Uuid;
 
 use super::ConversationActor;
+use super::memory::memory;
 use super::telling::{Replied, outbound, reply_event};
 use crate::dialogue::reminder;
-use crate::dialogue::state::DialogueState;
 use crate::dialogue::understanding::Usage;
 use crate::store::channel::conversation::TurnCommit;
 
@@ -16,13 +16,9 @@ impl ConversationActor {
     /// Reminds, or, when the window has closed meanwhile, forgets about it.
     pub(super) fn remind(&mut self, context: &mut Context<Self>) {
         let Some(conversation) = &self.conversation else { return };
-        let (state, _) = DialogueState::from_json(&conversation.state);
-        let language = state.language;
-        let open = conversation.window_expires_at.is_some_and(|until| until > self.context().clock.now());
-        let (state, reply) = match open {
-            true => reminder::remind(state, language),
-            false => (state, None),
-        };
+        let state = memory(conversation.conversation_id, &conversation.state);
+        let (state, reply) =
+            reminder::remind(state, conversation.window_expires_at, self.context().clock.now());
         let outbound = outbound(reply);
         let events = outbound.first().map(|first| {
             let told = Replied {

@@ -8,6 +8,7 @@ use actix::{ActorFutureExt, AsyncContext, Context, SpawnHandle, WrapFuture};
 use jiff::SignedDuration;
 use uuid::Uuid;
 
+use super::memory::memory;
 use super::reading::{batch_message, context_line, fact};
 use super::telling::{Question, Replied, error_event, outbound, reply_event};
 use super::{Activity, ConversationActor};
@@ -22,7 +23,7 @@ use crate::dialogue::reply::{self, Reply};
 use crate::dialogue::rounds::Round;
 use crate::dialogue::state::DialogueState;
 use crate::dialogue::turn::{self, BatchMessage, Facts, Lookup};
-use crate::dialogue::understanding::{ContextLine, Language, UnderstandRequest, Understanding};
+use crate::dialogue::understanding::{ContextLine, UnderstandRequest, Understanding};
 use crate::dialogue::{phrases, understanding};
 use crate::ids::{DraftId, MessageId};
 use crate::store::channel::conversation::{
@@ -68,10 +69,7 @@ impl ConversationActor {
     /// Starts a turn over `batch`.
     pub(super) fn think(&mut self, batch: Vec<InboxMessage>, restarts: u32, context: &mut Context<Self>) {
         let Some(conversation) = &self.conversation else { return };
-        let (state, readable) = DialogueState::from_json(&conversation.state);
-        if !readable {
-            tracing::error!(conversation.id = %conversation.conversation_id, "stored dialogue state is not readable, starting afresh");
-        }
+        let state = memory(conversation.conversation_id, &conversation.state);
         let thought = understand(self.context().clone(), conversation.clone(), batch.clone(), state);
         let trace = batch.first().map(|first| Traceparent::beginning_with(first.message_id.0));
         let thought = async move {
@@ -147,7 +145,7 @@ impl ConversationActor {
         let batch = &thinking.batch;
         let Some(conversation) = &self.conversation else { return };
         let channel = self.context().clone();
-        let (state, _) = DialogueState::from_json(&conversation.state);
+        let state = memory(conversation.conversation_id, &conversation.state);
         let messages: Vec<BatchMessage> = batch.iter().map(batch_message).collect();
         let outcome = turn::take(
             state,
@@ -253,10 +251,11 @@ impl ConversationActor {
         let waited = batch.first().map(|first| self.context().clock.now().duration_since(first.received_at));
         let may_end_soon = away && waited.is_none_or(|waited| waited < OUTAGE_PATIENCE);
         if conversation.failed_turns + 1 >= self.context().settings.turn_attempts && !may_end_soon {
-            let (state, _) = DialogueState::from_json(&conversation.state);
+            let state = memory(conversation.conversation_id, &conversation.state);
             let office = &self.context().office;
-            let mut says = vec![phrases::apology(Language::Id)];
-            says.extend(office.closed_words(Language::Id, self.context().clock.now()));
+            let language = state.language;
+            let mut says = vec![phrases::apology(language)];
+            says.extend(office.closed_words(language, self.context().clock.now()));
             let reply = Reply::words(reply::join(&says));
             let commit = TurnCommit {
                 conversation_id: conversation.conversation_id,
