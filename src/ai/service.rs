@@ -15,8 +15,9 @@ use super::excerpt;
 use super::grounding;
 use super::providers::assistance::Assistance;
 use super::retrieval::{self, Retriever};
-use crate::dialogue::phrases::QUOTE_WORDS;
-use crate::dialogue::understanding::{Intent, Passage, UnderstandRequest, Understanding, Urgency};
+use crate::dialogue::understanding::{
+    Intent, Passage, QUOTE_WORDS, UnderstandRequest, Understanding, Urgency,
+};
 use crate::store::StoreError;
 use crate::store::ai::analytics::{self, DailyCount};
 use crate::store::ai::documents::{self, SourceRow};

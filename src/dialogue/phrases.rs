@@ -23,9 +23,6 @@ pub const PHOTO_SENT: &str = "Pelapor mengirim foto atau berkas di percakapan.";
 /// What an officer reads as the place of an emergency until it is told.
 pub const PLACE_UNKNOWN: &str = "Lokasi belum diketahui";
 
-/// Words of a quoted passage that fit a reply, also a first one, beside who is speaking and the source.
-pub const QUOTE_WORDS: usize = 33;
-
 /// Picks by language.
 fn either(language: Language, indonesian: &str, english: &str) -> String {
     match language {

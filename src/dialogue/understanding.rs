@@ -90,6 +90,9 @@ pub enum Language {
     En,
 }
 
+/// Words of a quoted passage that fit a reply, also a first one, beside who is speaking and the source.
+pub const QUOTE_WORDS: usize = 33;
+
 /// A passage of the office's own documents that answers a question.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Passage {

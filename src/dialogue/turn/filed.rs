@@ -162,12 +162,23 @@ impl Turn<'_> {
         if let Some(awaiting) = self.state.awaiting.clone() {
             return self.answered_about_filed(&awaiting, answer);
         }
-        let Some(draft) = self.state.open_draft().cloned() else { return false };
+        let Some(draft) = self.state.open_draft().cloned() else { return self.acknowledged(answer) };
         let fresh = self.input.now.duration_since(draft.updated_at) <= ANSWER_LASTS;
         match (draft.resembles.clone(), answer) {
             (Some(lap_id), _) if fresh => self.decide_resemblance(draft, lap_id, answer == BareAnswer::Yes),
             (Some(_), _) | (None, BareAnswer::Yes) => self.show_draft(draft),
             (None, BareAnswer::No) => return false,
+        }
+        true
+    }
+
+    /// "Oke" after the number came needs no reply; later nobody knows to what it is said, so what was filed last is shown.
+    fn acknowledged(&mut self, answer: BareAnswer) -> bool {
+        let Some(filed) = self.state.filed.last().filter(|_| answer == BareAnswer::Yes).cloned() else {
+            return false;
+        };
+        if self.just_filed().is_none() {
+            self.show_filed(&filed);
         }
         true
     }

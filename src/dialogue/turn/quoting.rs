@@ -1,8 +1,8 @@
 //! Answers from the office's documents: quoted, with their source, or said to be unknown.
 
 use super::Turn;
-use crate::dialogue::phrases::{self, QUOTE_WORDS};
-use crate::dialogue::understanding::Passage;
+use crate::dialogue::phrases;
+use crate::dialogue::understanding::{Passage, QUOTE_WORDS};
 
 impl Turn<'_> {
     pub(super) fn answer(&mut self, also_status: bool) {

@@ -159,3 +159,14 @@ fn a_draft_is_dropped_and_a_filed_complaint_withdrawn_when_it_is_plain_that_it_i
         matches!(&outcome.effects[..], [Effect::CancelComplaint { lap_id, .. }] if lap_id == "LAP-20260101-001")
     );
 }
+
+#[test]
+fn an_oke_after_the_number_needs_no_reply_and_later_shows_what_was_filed() {
+    let unclear = understood(&[Intent::Unknown], Slots::default());
+    let soon = turn(with_filed(&filed()), &said("oke pak"), &unclear);
+    assert_eq!((&soon.reply, soon.state.misunderstood), (&None, 0));
+    let later = turn_on(with_filed(&filed()), &said("ya"), &unclear, &Facts::default(), hours_later(27));
+    assert!(later.effects.is_empty() && text_of(&later).contains("LAP-"), "{later:?}");
+    let never = turn(DialogueState::default(), &said("ya"), &unclear);
+    assert!(never.reply.is_some());
+}
