@@ -10,6 +10,7 @@ mod events;
 mod gate;
 mod media;
 mod meta_faults;
+mod models;
 mod odd_input;
 mod office_phone;
 mod outage;
