@@ -4,6 +4,8 @@
 //! read and that everything starts. `understanding`, `retrieval` and `dialogues` judge a part; `--wrong` names the items
 //! that were not as expected (their ids, never their words: nothing is tuned on them). `--tuning` judges by `data/tuning/`
 //! instead, on which everything may be tuned, and `--wrong` then tells whole dialogues.
+//! Where `GOVCONNECT_AI__PROVIDER` names a provider (and `…__BASE_URL`, `…__API_KEY`, `…__MODELS`), its model is judged
+//! beside the builtin.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command whose output is its purpose")]
 
@@ -11,6 +13,7 @@ mod case_service;
 mod data;
 mod dialogues;
 mod documents;
+mod reader;
 #[path = "../shared/report.rs"]
 mod report;
 #[path = "../shared/server.rs"]
@@ -55,7 +58,7 @@ async fn run() -> anyhow::Result<()> {
     let data = Data::load(if tuning { "data/tuning" } else { "tests/eval" })?.cut_to(extent.items);
     let mut report = Report::default();
     if wanted("understanding") {
-        understanding::judge(&data, extent, &mut report)?;
+        understanding::judge(&data, extent, &mut report).await?;
     }
     if wanted("retrieval") || wanted("dialogues") {
         let server = Server::from_environment()?;

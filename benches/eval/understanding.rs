@@ -1,4 +1,5 @@
-//! Intents, slots and emergencies, as the built-in understanding reads them; and how long it takes.
+//! Intents, slots and emergencies, as the built-in understanding reads them, and a model where one is set; and how long the
+//! built-in takes.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -9,23 +10,47 @@ use govconnect::ai::builtin;
 use govconnect::dialogue::understanding::{Intent, UnderstandRequest, Understanding, Urgency};
 
 use crate::data::Data;
+use crate::reader::Reader;
 use crate::report::{Goal, Report};
 use crate::{Extent, add_share, say, say_wrong};
 
 /// Judges all of it.
-pub fn judge(data: &Data, extent: Extent, report: &mut Report) -> anyhow::Result<()> {
-    intents(data, extent, report)?;
-    complaints(data, extent, report)?;
-    emergencies(data, extent, report)?;
+pub async fn judge(data: &Data, extent: Extent, report: &mut Report) -> anyhow::Result<()> {
+    for reader in Reader::all()? {
+        let mut judged = Judged { reader, read: 0, by_itself: 0 };
+        intents(&mut judged, data, extent, report).await?;
+        complaints(&mut judged, data, extent, report).await?;
+        emergencies(&mut judged, data, extent, report).await?;
+        if let Reader::Model { .. } = judged.reader {
+            let answered = (judged.by_itself, judged.read);
+            add_share(report, &judged.reader.figure("eval.answered"), answered, Goal::None)?;
+        }
+    }
     time(data, extent, report)
+}
+
+/// A reader, and how often it answered by itself.
+struct Judged {
+    reader: Reader,
+    read: usize,
+    by_itself: usize,
+}
+
+impl Judged {
+    async fn understood(&mut self, texts: &[String]) -> Understanding {
+        let (understanding, by_itself) = self.reader.read(texts).await;
+        self.read += 1;
+        self.by_itself += usize::from(by_itself);
+        understanding
+    }
+
+    fn add(&self, report: &mut Report, name: &str, share: (usize, usize), goal: Goal) -> anyhow::Result<()> {
+        add_share(report, &self.reader.figure(name), share, self.reader.goal(goal))
+    }
 }
 
 fn request(texts: &[String]) -> UnderstandRequest {
     UnderstandRequest { texts: texts.to_vec(), ..UnderstandRequest::default() }
-}
-
-fn understood(texts: &[String]) -> Understanding {
-    builtin::understand(&request(texts))
 }
 
 /// What was expected beside what was read, counted.
@@ -42,13 +67,18 @@ impl Counts {
     }
 }
 
-fn intents(data: &Data, extent: Extent, report: &mut Report) -> anyhow::Result<()> {
+async fn intents(
+    judged: &mut Judged,
+    data: &Data,
+    extent: Extent,
+    report: &mut Report,
+) -> anyhow::Result<()> {
     let mut counts: BTreeMap<String, Counts> = BTreeMap::new();
     let mut tags: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     let mut wrong = Vec::new();
     let (mut exact, mut language) = (0, 0);
     for utterance in &data.utterances {
-        let read = understood(&utterance.texts);
+        let read = judged.understood(&utterance.texts).await;
         for intent in Intent::iter() {
             let expected = utterance.intents.contains(&intent);
             let found = read.intents.contains(&intent);
@@ -70,31 +100,37 @@ fn intents(data: &Data, extent: Extent, report: &mut Report) -> anyhow::Result<(
     }
     let macro_f1 = counts.values().map(|counts| counts.f1()).sum::<f64>() / counts.len().max(1) as f64;
     let over = format!("mean over {} intents, {} utterances", counts.len(), data.utterances.len());
-    report.add("eval.intent_f1", &[macro_f1], "share", Goal::AtLeast(0.90), Some(&over))?;
+    let (name, goal) = (judged.reader.figure("eval.intent_f1"), judged.reader.goal(Goal::AtLeast(0.90)));
+    report.add(name, &[macro_f1], "share", goal, Some(&over))?;
     for (intent, counts) in &counts {
         let Counts { both, expected, read } = *counts;
         let of = format!("{both} of {expected}, {} too many", read - both);
         report.add(
-            format!("eval.f1.{}", intent.to_lowercase()),
+            judged.reader.figure(&format!("eval.f1.{}", intent.to_lowercase())),
             &[counts.f1()],
             "share",
             Goal::None,
             Some(&of),
         )?;
     }
-    add_share(report, "eval.intents_exact", (exact, data.utterances.len()), Goal::None)?;
-    add_share(report, "eval.language", (language, data.utterances.len()), Goal::None)?;
+    judged.add(report, "eval.intents_exact", (exact, data.utterances.len()), Goal::None)?;
+    judged.add(report, "eval.language", (language, data.utterances.len()), Goal::None)?;
     let told: Vec<String> = tags.iter().map(|(tag, (right, all))| format!("{tag} {right}/{all}")).collect();
     say(&format!("exactly the intents: {}", told.join(", ")));
     say_wrong(extent, "intents", &wrong);
     Ok(())
 }
 
-fn complaints(data: &Data, extent: Extent, report: &mut Report) -> anyhow::Result<()> {
+async fn complaints(
+    judged: &mut Judged,
+    data: &Data,
+    extent: Extent,
+    report: &mut Report,
+) -> anyhow::Result<()> {
     let [mut kategori, mut alamat, mut rt_rw, mut deskripsi] = [0_usize; 4];
     let (mut wrong_kategori, mut wrong_alamat) = (Vec::new(), Vec::new());
     for complaint in &data.complaints {
-        let slots = understood(&complaint.texts).slots;
+        let slots = judged.understood(&complaint.texts).await.slots;
         // A complaint without a category is filed as "something else".
         if slots.kategori.as_deref().unwrap_or("lainnya") == complaint.kategori {
             kategori += 1;
@@ -112,10 +148,10 @@ fn complaints(data: &Data, extent: Extent, report: &mut Report) -> anyhow::Resul
         deskripsi += usize::from(complaint.deskripsi_contains.iter().all(has));
     }
     let all = data.complaints.len();
-    add_share(report, "eval.kategori", (kategori, all), Goal::AtLeast(0.90))?;
-    add_share(report, "eval.alamat", (alamat, all), Goal::AtLeast(0.80))?;
-    add_share(report, "eval.rt_rw", (rt_rw, all), Goal::None)?;
-    add_share(report, "eval.deskripsi", (deskripsi, all), Goal::None)?;
+    judged.add(report, "eval.kategori", (kategori, all), Goal::AtLeast(0.90))?;
+    judged.add(report, "eval.alamat", (alamat, all), Goal::AtLeast(0.80))?;
+    judged.add(report, "eval.rt_rw", (rt_rw, all), Goal::None)?;
+    judged.add(report, "eval.deskripsi", (deskripsi, all), Goal::None)?;
     say_wrong(extent, "kategori", &wrong_kategori);
     say_wrong(extent, "alamat", &wrong_alamat);
     Ok(())
@@ -126,19 +162,25 @@ fn bare(span: Option<&str>) -> Option<&str> {
     span.map(|span| span.trim_matches(|character: char| !character.is_alphanumeric()))
 }
 
-fn emergencies(data: &Data, extent: Extent, report: &mut Report) -> anyhow::Result<()> {
+async fn emergencies(
+    judged: &mut Judged,
+    data: &Data,
+    extent: Extent,
+    report: &mut Report,
+) -> anyhow::Result<()> {
     let (mut seen, mut alarms) = ((0, 0), (0, 0));
     let mut wrong = Vec::new();
     for item in &data.emergencies {
-        let emergency = understood(std::slice::from_ref(&item.text)).urgency == Urgency::Emergency;
+        let read = judged.understood(std::slice::from_ref(&item.text)).await;
+        let emergency = read.urgency == Urgency::Emergency;
         let counted = if item.emergency { &mut seen } else { &mut alarms };
         *counted = (counted.0 + usize::from(emergency), counted.1 + 1);
         if emergency != item.emergency {
             wrong.push(&*item.id);
         }
     }
-    add_share(report, "eval.emergency_recall", seen, Goal::AtLeast(0.98))?;
-    add_share(report, "eval.false_alarms", alarms, Goal::AtMost(0.05))?;
+    judged.add(report, "eval.emergency_recall", seen, Goal::AtLeast(0.98))?;
+    judged.add(report, "eval.false_alarms", alarms, Goal::AtMost(0.05))?;
     say_wrong(extent, "emergencies", &wrong);
     Ok(())
 }
