@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-// One real browser against one running binary: files and tests take turns.
+// One real browser, and one running binary for all but `folding`: files and tests take turns.
 export default defineConfig({
   test: {
     include: ["tests/**/*.test.ts"],

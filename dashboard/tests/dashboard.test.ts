@@ -2,18 +2,8 @@
 
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import {
-  citizen,
-  firstPassword,
-  launch,
-  OWN_PASSWORD,
-  overflow,
-  says,
-  seriousFindings,
-  settled,
-  signIn,
-  url,
-} from "./browser";
+import { citizen, firstPassword, OWN_PASSWORD, says, signIn, url } from "./browser";
+import { launch, overflow, seriousFindings, settled } from "./chromium";
 
 /** A reply takes the citizen's quiet time and a turn; then the list asks again within seconds. */
 const ARRIVAL = 45_000;

@@ -2,7 +2,8 @@
 
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { launch, overflow, seriousFindings, simulator } from "./browser";
+import { simulator } from "./browser";
+import { launch, overflow, seriousFindings } from "./chromium";
 
 const COMPLAINT = "Saya mau lapor jalan rusak di Jl. Kenanga No. 7, banyak lubang";
 

@@ -4,7 +4,7 @@ import type { Messages } from "./id";
 type Singular = {
   login: { wait_one: string };
   today: { parked_one: string };
-  chat: { unprocessed_one: string };
+  chat: { unprocessed_one: string; folded_one: string; unfolded_one: string };
 };
 
 export const en: Messages & Singular = {
@@ -151,6 +151,12 @@ export const en: Messages & Singular = {
     draft: "Not sent yet",
     unprocessed_one: "{{count}} message not dealt with",
     unprocessed_other: "{{count}} messages not dealt with",
+    folded_one: "{{count}} message hidden",
+    folded_other: "{{count}} messages hidden",
+    unfolded_one: "{{count}} message in a row",
+    unfolded_other: "{{count}} messages in a row",
+    unfold: "Show",
+    fold: "Hide",
     you: "Citizen",
     origin: { bot: "Bot", officer: "Officer", notification: "Notification" },
     kind: {

@@ -139,6 +139,10 @@ export const id = {
     parked: "Terhenti",
     draft: "Belum terkirim",
     unprocessed_other: "{{count}} pesan belum diproses",
+    folded_other: "{{count}} pesan disembunyikan",
+    unfolded_other: "{{count}} pesan berturut-turut",
+    unfold: "Tampilkan",
+    fold: "Sembunyikan",
     you: "Warga",
     origin: { bot: "Bot", officer: "Petugas", notification: "Pemberitahuan" },
     kind: {
