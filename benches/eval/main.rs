@@ -16,6 +16,7 @@ mod report;
 #[path = "../shared/server.rs"]
 mod server;
 mod understanding;
+mod vectors;
 
 use std::path::Path;
 

@@ -9,8 +9,8 @@ use utoipa::ToSchema;
 
 use crate::store::ai::NewPassage;
 
-/// A passage has at most so many characters; a quoted one must fit into a reply.
-const LONGEST: usize = 600;
+/// A passage has at most so many characters: most sections are one. What reaches a citizen is cut from it.
+const LONGEST: usize = 1000;
 /// What a passage repeats of the one before it when a section had to be cut, at most.
 const OVERLAP: usize = 120;
 

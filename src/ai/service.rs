@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::builtin::{self, Reading};
 use super::chunking::{self, DocumentKind};
 use super::grounding;
+use super::masking;
 use super::providers::assistance::Assistance;
 use super::retrieval::{self, Retriever};
 use crate::dialogue::understanding::{Intent, UnderstandRequest, Understanding, Urgency};
@@ -150,7 +151,7 @@ impl AiService {
             });
         }
         if asks && reading.understanding.passages.is_empty() {
-            reading.understanding.question_terms.clone_from(&terms);
+            reading.understanding.question_terms = gap_terms(request);
         }
         if let Some(turn) = turn {
             reading.understanding.usage = turn.usage();
@@ -204,6 +205,14 @@ impl AiService {
     }
 }
 
+/// What an unanswered question was about: this is told in events and counted, so nothing personal and no number is in it.
+fn gap_terms(request: &UnderstandRequest) -> Vec<String> {
+    let texts = masking::stripped(&request.texts, request.names.iter().map(String::as_str));
+    let mut terms = retrieval::terms(&texts);
+    terms.retain(|term| term.chars().all(char::is_alphabetic));
+    terms
+}
+
 /// [`AiService::put_document`] without a service, for the sample office.
 ///
 /// # Errors
@@ -239,4 +248,22 @@ pub(super) fn content_hash(kind: &str, title: &str, kategori: Option<&str>, cont
         context.update(part);
     }
     context.finish().as_ref().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gaps_name_what_was_asked_and_nobody() {
+        let request = UnderstandRequest {
+            texts: vec![
+                "Nama saya Budi Santoso NIK 3174010101900001, paspor anak Sari hilang, wa 081234567890"
+                    .to_owned(),
+            ],
+            names: vec!["Sari".to_owned()],
+            ..UnderstandRequest::default()
+        };
+        assert_eq!(gap_terms(&request), ["nik", "paspor", "anak", "hilang", "whatsapp"].map(str::to_owned));
+    }
 }
