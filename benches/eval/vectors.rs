@@ -26,7 +26,7 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The ways of finding that want vectors, by name, over passages that have them; none when no server is named.
 pub async fn retrievers(pool: &PgPool) -> anyhow::Result<Vec<(&'static str, Retriever)>> {
-    let Ok(url) = std::env::var(URL) else { return Ok(Vec::new()) };
+    let Some(url) = std::env::var(URL).ok().filter(|url| !url.is_empty()) else { return Ok(Vec::new()) };
     let set = |name: &str, default: &str| std::env::var(name).unwrap_or_else(|_| default.to_owned());
     let settings = EmbedderSettings {
         model: set(MODEL, "multilingual-e5-small-q4"),
