@@ -10,7 +10,7 @@ use crate::data::{self, Data};
 use crate::dialogues::{self, Conversation};
 use crate::report::{Goal, Report};
 use crate::server::Server;
-use crate::{Extent, add_share, say_wrong};
+use crate::{Extent, add_share, say_wrong, vectors};
 
 /// Passages that are looked through for the answer.
 const LOOKED_AT: i64 = 5;
@@ -60,38 +60,78 @@ pub async fn judge(office: &Office, data: &Data, extent: Extent, report: &mut Re
 }
 
 async fn finding(office: &Office, data: &Data, extent: Extent, report: &mut Report) -> anyhow::Result<()> {
-    let ai = office.ai();
-    let (mut found_in, mut ranks, mut answerable) = (0, 0.0, 0);
-    let (mut quoted, mut refused, mut unanswerable) = (0, 0, 0);
-    let mut wrong = Vec::new();
     for question in &data.questions {
         let known = |file: &String| data.office.iter().any(|document| document.file == *file);
         anyhow::ensure!(question.file.as_ref().is_none_or(known), "{}: no such document", question.id);
-        let found = ai.search(&question.text, None, LOOKED_AT).await?;
-        let fitting = service::quotes(&found, std::slice::from_ref(&question.text));
-        let Some(answer) = question.answer.as_deref().map(plain) else {
-            unanswerable += 1;
-            refused += usize::from(fitting.is_empty());
-            continue;
-        };
-        answerable += 1;
-        match found.iter().position(|passage| plain(&passage.content).contains(&answer)) {
-            Some(place) => {
-                found_in += 1;
-                ranks += 1.0 / (place + 1) as f64;
-            }
-            None => wrong.push(&*question.id),
-        }
-        quoted += usize::from(fitting.first().is_some_and(|passage| plain(&passage.text).contains(&answer)));
     }
-    add_share(report, "eval.recall5", (found_in, answerable), Goal::AtLeast(0.92))?;
-    let mean = ranks / answerable.max(1) as f64;
-    let over = format!("mean over {answerable} questions");
-    report.add("eval.mrr", &[mean], "share", Goal::AtLeast(0.80), Some(&over))?;
-    add_share(report, "eval.quoted", (quoted, answerable), Goal::None)?;
-    add_share(report, "eval.refused", (refused, unanswerable), Goal::None)?;
-    say_wrong(extent, "questions", &wrong);
+    let found = Found::by(&office.ai(), data).await?;
+    found.tell("", [Goal::AtLeast(0.92), Goal::AtLeast(0.80)], report)?;
+    say_wrong(extent, "questions", &found.not_found);
+    say_wrong(extent, "misquoted", &found.misquoted);
+    say_wrong(extent, "answered without an answer", &found.not_refused);
+    for (name, retriever) in vectors::retrievers(&office.pool).await? {
+        let found = Found::by(&office.ai().with_retriever(retriever), data).await?;
+        found.tell(&format!(".{name}"), [Goal::None, Goal::None], report)?;
+    }
     Ok(())
+}
+
+/// How one way of finding did, over all questions.
+#[derive(Default)]
+struct Found<'q> {
+    answerable: usize,
+    unanswerable: usize,
+    /// The answer is among the passages that are looked through.
+    among: usize,
+    ranks: f64,
+    /// What would be quoted has the answer.
+    quoted: usize,
+    /// It has not.
+    misquoted: Vec<&'q str>,
+    not_found: Vec<&'q str>,
+    not_refused: Vec<&'q str>,
+}
+
+impl<'q> Found<'q> {
+    async fn by(ai: &AiService, data: &'q Data) -> anyhow::Result<Found<'q>> {
+        let mut told = Found::default();
+        for question in &data.questions {
+            let found = ai.search(&question.text, None, LOOKED_AT).await?;
+            let quoted = service::quotes(&found, std::slice::from_ref(&question.text)).into_iter().next();
+            let Some(answer) = question.answer.as_deref().map(plain) else {
+                told.unanswerable += 1;
+                told.not_refused.extend(quoted.is_some().then_some(&*question.id));
+                continue;
+            };
+            told.answerable += 1;
+            match found.iter().position(|passage| plain(&passage.content).contains(&answer)) {
+                Some(place) => {
+                    told.among += 1;
+                    told.ranks += 1.0 / (place + 1) as f64;
+                }
+                None => told.not_found.push(&question.id),
+            }
+            match quoted {
+                Some(passage) if plain(&passage.text).contains(&answer) => told.quoted += 1,
+                Some(_) => told.misquoted.push(&question.id),
+                None => {}
+            }
+        }
+        Ok(told)
+    }
+
+    /// `way` ends the names of the rows; `goals` are those of the first two.
+    fn tell(&self, way: &str, [recall, rank]: [Goal; 2], report: &mut Report) -> anyhow::Result<()> {
+        let row = |name: &str| format!("eval.{name}{way}");
+        add_share(report, &row("recall5"), (self.among, self.answerable), recall)?;
+        let mean = self.ranks / self.answerable.max(1) as f64;
+        let over = format!("mean over {} questions", self.answerable);
+        report.add(&row("mrr"), &[mean], "share", rank, Some(&over))?;
+        add_share(report, &row("quoted"), (self.quoted, self.answerable), Goal::None)?;
+        add_share(report, &row("misquoted"), (self.misquoted.len(), self.answerable), Goal::None)?;
+        let refused = self.unanswerable - self.not_refused.len();
+        add_share(report, &row("refused"), (refused, self.unanswerable), Goal::None)
+    }
 }
 
 /// Lower case, one space between words.

@@ -19,6 +19,7 @@ mod report;
 #[path = "../shared/server.rs"]
 mod server;
 mod understanding;
+mod vectors;
 
 use std::path::Path;
 

@@ -5,38 +5,36 @@ use std::collections::BTreeSet;
 
 use super::builtin::normalise;
 use super::grounding;
+use super::retrieval::question::{Question, Wanted};
 
-/// Shorter terms count only as whole words; longer ones also inside a word with prefixes and suffixes.
+/// Shorter words count only as they are; longer ones also inside a word with prefixes and suffixes.
 const SHORTEST_STEM: usize = 4;
-/// What a figure is worth to somebody who asks how much or when, compared with one of their words.
-const FIGURE: f64 = 0.5;
+/// What a word is worth that the heading has already: all of the passage is about it.
+const OF_THE_HEADING: f64 = 0.25;
+/// What words of the wanted kind of answer are worth, such as a price to who asks what it costs.
+const OF_THE_KIND: f64 = 0.6;
 
-/// The consecutive lines and sentences of `passage`, `most_words` at most, in which most of the question's `terms`
-/// (normalised) stand; with `wants_figure` rather those with a number. The beginning when none is better. Whole when it
-/// is short.
-pub fn excerpt(passage: &str, terms: &[String], wants_figure: bool, most_words: usize) -> String {
+/// The consecutive lines and sentences of a passage, `most_words` at most, that answer most of the question; the beginning
+/// when none is better. Whole when it is short. `heading` is all that stands above the passage.
+pub fn excerpt(passage: &str, heading: &str, question: &Question, most_words: usize) -> String {
     if count(passage) <= most_words {
         return passage.trim().to_owned();
     }
     let units = units(passage);
-    let told: Vec<BTreeSet<usize>> = units.iter().map(|unit| terms_in(unit.text, terms)).collect();
+    let sought = Sought::of(question, heading);
+    let told: Vec<BTreeSet<usize>> = units.iter().map(|unit| sought.in_words(unit.text)).collect();
     let mut best = (f64::MIN, 0..1);
     for start in 0..units.len() {
-        let (mut words, mut covered, mut figure) = (0, BTreeSet::<usize>::new(), false);
+        let (mut words, mut covered) = (0, BTreeSet::new());
         for end in start..units.len() {
             words += count(units[end].text);
             if words > most_words && end > start {
                 break;
             }
             covered.extend(&told[end]);
-            figure |= units[end].text.contains(|letter: char| letter.is_ascii_digit());
-            // What opens with an asked word answers rather than what ends with it; of equals the longest.
-            let opens = told[start].len() as f64 * 0.2;
-            let worth = covered.len() as f64
-                + opens
-                + if wants_figure && figure { FIGURE } else { 0.0 }
-                + words as f64 * 1e-4
-                - start as f64 * 1e-3;
+            // What opens with an asked word answers rather than what ends with it; of equals the longest, the first.
+            let opens = sought.worth(&told[start]) * 0.2;
+            let worth = sought.worth(&covered) + opens + words as f64 * 1e-4 - start as f64 * 1e-3;
             if worth > best.0 {
                 best = (worth, start..end + 1);
             }
@@ -45,12 +43,43 @@ pub fn excerpt(passage: &str, terms: &[String], wants_figure: bool, most_words: 
     joined(&units[best.1], most_words)
 }
 
-/// Whether a question asks for a number: how much, how many, when, at what time.
-pub fn wants_figure(texts: &[String]) -> bool {
-    let asks = |word: &str| {
-        matches!(word, "berapa" | "kapan" | "jam" | "pukul" | "biaya" | "when" | "much" | "many")
-    };
-    texts.iter().any(|text| normalise::words(text).iter().any(|word| asks(word.norm.as_str())))
+/// What an answer would have, and what each of it is worth.
+struct Sought<'q> {
+    words: Vec<(&'q Wanted, f64)>,
+    kinds: &'q [&'static [&'static str]],
+}
+
+impl<'q> Sought<'q> {
+    fn of(question: &'q Question, heading: &str) -> Self {
+        let heading = norms(heading);
+        let worth = |wanted: &Wanted| if stands(wanted, &heading) { OF_THE_HEADING } else { 1.0 };
+        let words = question.wanted.iter().map(|wanted| (wanted, worth(wanted))).collect();
+        Sought { words, kinds: &question.answer_words }
+    }
+
+    /// The numbers of what stands in a text: words first, then kinds.
+    fn in_words(&self, text: &str) -> BTreeSet<usize> {
+        let norms = norms(text);
+        let words = self.words.iter().map(|(wanted, _)| stands(wanted, &norms));
+        let kinds = self.kinds.iter().map(|kind| norms.iter().any(|norm| kind.contains(&norm.as_str())));
+        words.chain(kinds).enumerate().filter(|(_, stands)| *stands).map(|(number, _)| number).collect()
+    }
+
+    fn worth(&self, found: &BTreeSet<usize>) -> f64 {
+        found.iter().map(|number| self.words.get(*number).map_or(OF_THE_KIND, |(_, worth)| *worth)).sum()
+    }
+}
+
+fn norms(text: &str) -> Vec<String> {
+    normalise::words(text).into_iter().map(|word| word.norm).collect()
+}
+
+/// Whether a word, or what it stands for, is among the words of a text.
+fn stands(wanted: &Wanted, norms: &[String]) -> bool {
+    let forms = wanted.word.iter().chain(&wanted.plain_forms).map(String::as_str);
+    forms.chain(wanted.official.iter().copied()).any(|form| {
+        norms.iter().any(|norm| norm == form || (form.len() >= SHORTEST_STEM && norm.contains(form)))
+    })
 }
 
 /// A sentence or a line.
@@ -68,15 +97,6 @@ fn units(passage: &str) -> Vec<Unit<'_>> {
         }
     }
     units
-}
-
-/// Which of the terms stand in the words.
-fn terms_in(text: &str, terms: &[String]) -> BTreeSet<usize> {
-    let words: Vec<String> = normalise::words(text).into_iter().map(|word| word.norm).collect();
-    let stands = |term: &String| {
-        words.iter().any(|word| word == term || (term.len() >= SHORTEST_STEM && word.contains(term.as_str())))
-    };
-    terms.iter().enumerate().filter(|(_, term)| stands(term)).map(|(index, _)| index).collect()
 }
 
 fn joined(units: &[Unit<'_>], most_words: usize) -> String {
@@ -109,32 +129,28 @@ mod tests {
         - KTP rusak: KTP lama diserahkan.\n\
         Pencetakan ulang selesai dalam 5 hari kerja dan tidak dipungut biaya.";
 
-    fn of(question: &[&str], figure: bool) -> String {
-        let terms: Vec<String> = question.iter().map(|&term| term.to_owned()).collect();
-        excerpt(PASSAGE, &terms, figure, 14)
+    fn of(question: &str, heading: &str) -> String {
+        excerpt(PASSAGE, heading, &Question::of(&[question.to_owned()]), 14)
     }
 
     #[test]
     fn it_is_the_part_that_was_asked_for() {
-        assert!(of(&["ktp", "hilang"], false).contains("surat kehilangan dari kepolisian"));
-        assert!(of(&["cetak", "lama"], true).contains("5 hari kerja"));
-        assert!(of(&["biaya"], true).contains("tidak dipungut biaya"));
+        assert!(of("ktp ilang gmn", "").contains("surat kehilangan dari kepolisian"));
+        assert!(of("cetak ulang brp lama", "Layanan KTP").contains("5 hari kerja"));
+        assert!(of("bayar ga pak", "").contains("tidak dipungut biaya"));
     }
 
     #[test]
     fn without_a_match_it_is_the_beginning_and_never_too_long() {
-        let text = of(&["gajah"], false);
+        let text = of("gajah", "");
         assert!(text.starts_with("Pelayanan KTP dibuka"), "{text}");
+        let text = of("pelayanan ktp", "Pelayanan KTP");
+        assert!(text.starts_with("Pelayanan KTP dibuka"), "{text}");
+        let question = Question::of(&["ktp berapa lama".to_owned()]);
         for words in 1..60 {
-            let text = excerpt(PASSAGE, &["ktp".to_owned()], true, words);
+            let text = excerpt(PASSAGE, "", &question, words);
             assert!(!text.is_empty() && count(&text) <= words + 1, "{words}: {text}");
         }
-        assert_eq!(excerpt(" pendek ", &[], false, 40), "pendek");
-    }
-
-    #[test]
-    fn who_asks_when_or_how_much_wants_a_figure() {
-        assert!(wants_figure(&["brp biayanya pak".to_owned()]));
-        assert!(!wants_figure(&["syarat ktp hilang".to_owned()]));
+        assert_eq!(excerpt(" pendek ", "", &question, 40), "pendek");
     }
 }

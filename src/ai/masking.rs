@@ -52,6 +52,22 @@ const NOT_NAMES: &[&str] = &[
     "sekarang", "tadi", "kemarin", "hari", "ktp", "kk", "rekening", "email", "lahir", "usaha", "desa", "kelurahan", "and", "from", "i", "the", "is", "want",
 ];
 
+/// The texts without personal data, for what is kept or told beyond the conversation. `names` as of [`Masker::new`].
+pub fn stripped<'a>(texts: &[String], names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let mut masker = Masker::new(names);
+    texts.iter().for_each(|text| masker.learn(text));
+    let without_marks = |masked: String| -> String {
+        let mut kept = String::with_capacity(masked.len());
+        let mut rest = masked.as_str();
+        while let Some((before, after)) = rest.split_once(MARKS[0]) {
+            kept.push_str(before);
+            rest = after.split_once(MARKS[1]).map_or("", |(_, after)| after);
+        }
+        kept + rest
+    };
+    texts.iter().map(|text| without_marks(masker.mask(text))).collect()
+}
+
 /// One text exchange's personal data, kept here, with the placeholders that stand for it outside.
 #[derive(Clone, Debug, Default)]
 pub struct Masker {
@@ -214,6 +230,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn what_is_kept_of_a_question_names_nobody() {
+        let texts = [
+            "nama saya Budi Santoso, NIK 3174 0101 0190 0001".to_owned(),
+            "paspor utk budi, wa 0812-3456-7890".to_owned(),
+        ];
+        let kept = stripped(&texts, ["Siti"]).join(" ").to_lowercase();
+        assert!(kept.contains("paspor"), "{kept}");
+        for personal in ["budi", "santoso", "siti", "3174", "0001", "0812", "7890", "⟦", "⟧"] {
+            assert!(!kept.contains(personal), "{personal}: {kept}");
+        }
+    }
 
     #[test]
     fn what_names_a_person_is_masked_and_comes_back() {

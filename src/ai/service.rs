@@ -13,7 +13,9 @@ use super::builtin::{self, Reading};
 use super::chunking::{self, DocumentKind};
 use super::excerpt;
 use super::grounding;
+use super::masking;
 use super::providers::assistance::Assistance;
+use super::retrieval::question::Question;
 use super::retrieval::{self, Retriever};
 use crate::dialogue::understanding::{
     Intent, Passage, QUOTE_WORDS, UnderstandRequest, Understanding, Urgency,
@@ -153,7 +155,7 @@ impl AiService {
             });
         }
         if asks && reading.understanding.passages.is_empty() {
-            reading.understanding.question_terms.clone_from(&terms);
+            reading.understanding.question_terms = gap_terms(request);
         }
         if let Some(turn) = turn {
             reading.understanding.usage = turn.usage();
@@ -207,6 +209,14 @@ impl AiService {
     }
 }
 
+/// What an unanswered question was about: this is told in events and counted, so nothing personal and no number is in it.
+fn gap_terms(request: &UnderstandRequest) -> Vec<String> {
+    let texts = masking::stripped(&request.texts, request.names.iter().map(String::as_str));
+    let mut terms = retrieval::terms(&texts);
+    terms.retain(|term| term.chars().all(char::is_alphabetic));
+    terms
+}
+
 /// [`AiService::put_document`] without a service, for the sample office.
 ///
 /// # Errors
@@ -237,12 +247,16 @@ pub async fn put_document(pool: &PgPool, document: &Document) -> Result<PutOutco
 /// What may be said to a citizen of what was found: of the passages that fit well enough, without what addresses a machine,
 /// the part that answers.
 pub fn quotes(found: &[FoundPassage], question: &[String]) -> Vec<Passage> {
-    let mut passages = grounding::quotable(retrieval::fitting(found));
-    let (terms, figure) = (retrieval::terms(question), excerpt::wants_figure(question));
-    for passage in &mut passages {
-        passage.text = excerpt::excerpt(&passage.text, &terms, figure, QUOTE_WORDS);
+    let question = Question::of(question);
+    let mut quotes = Vec::new();
+    for found in found {
+        for mut passage in grounding::quotable(retrieval::fitting(std::slice::from_ref(found))) {
+            let heading = format!("{} {}", found.source_title, found.heading);
+            passage.text = excerpt::excerpt(&passage.text, &heading, &question, QUOTE_WORDS);
+            quotes.push(passage);
+        }
     }
-    passages
+    quotes
 }
 
 /// SHA-256 over what decides a document's passages.
@@ -253,4 +267,22 @@ pub(super) fn content_hash(kind: &str, title: &str, kategori: Option<&str>, cont
         context.update(part);
     }
     context.finish().as_ref().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gaps_name_what_was_asked_and_nobody() {
+        let request = UnderstandRequest {
+            texts: vec![
+                "Nama saya Budi Santoso NIK 3174010101900001, paspor anak Sari hilang, wa 081234567890"
+                    .to_owned(),
+            ],
+            names: vec!["Sari".to_owned()],
+            ..UnderstandRequest::default()
+        };
+        assert_eq!(gap_terms(&request), ["nik", "paspor", "anak", "hilang", "whatsapp"].map(str::to_owned));
+    }
 }
