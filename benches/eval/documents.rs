@@ -134,9 +134,11 @@ impl<'q> Found<'q> {
     }
 }
 
-/// Lower case, one space between words.
+/// Words in lower case with one space between them: a table's row is told as a line, without its marks.
 fn plain(text: &str) -> String {
-    text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
+    let text = text.to_lowercase();
+    let words = text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Nothing that a citizen or a document orders may be found in a reply.

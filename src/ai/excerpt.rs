@@ -17,8 +17,9 @@ const OF_THE_KIND: f64 = 0.6;
 /// The consecutive lines and sentences of a passage, `most_words` at most, that answer most of the question; the beginning
 /// when none is better. Whole when it is short. `heading` is all that stands above the passage.
 pub fn excerpt(passage: &str, heading: &str, question: &Question, most_words: usize) -> String {
+    let passage = &readable(passage);
     if count(passage) <= most_words {
-        return passage.trim().to_owned();
+        return passage.clone();
     }
     let units = units(passage);
     let sought = Sought::of(question, heading);
@@ -41,6 +42,27 @@ pub fn excerpt(passage: &str, heading: &str, question: &Question, most_words: us
         }
     }
     joined(&units[best.1], most_words)
+}
+
+/// A passage as it is read on a phone: rows of tables as lines, without the marks of Markdown.
+pub fn readable(passage: &str) -> String {
+    let lines = passage.lines().map(str::trim).filter(|line| !is_ruler(line));
+    let read = |line: &str| -> String {
+        let line = line.trim_start_matches('#').trim_start().replace("**", "*");
+        if !line.starts_with('|') {
+            return line;
+        }
+        let cells: Vec<&str> = line.split('|').map(str::trim).filter(|cell| !cell.is_empty()).collect();
+        cells.join(" – ")
+    };
+    lines.map(read).collect::<Vec<_>>().join("\n").trim().to_owned()
+}
+
+/// The line between a table's header and its rows.
+fn is_ruler(line: &str) -> bool {
+    line.starts_with('|')
+        && line.contains('-')
+        && line.chars().all(|mark| matches!(mark, '|' | '-' | ':' | ' '))
 }
 
 /// What an answer would have, and what each of it is worth.
@@ -138,6 +160,13 @@ mod tests {
         assert!(of("ktp ilang gmn", "").contains("surat kehilangan dari kepolisian"));
         assert!(of("cetak ulang brp lama", "Layanan KTP").contains("5 hari kerja"));
         assert!(of("bayar ga pak", "").contains("tidak dipungut biaya"));
+    }
+
+    #[test]
+    fn tables_are_read_as_lines() {
+        let table =
+            "## Tarif\n\n| Layanan | Tarif |\n|---|---:|\n| Sewa **aula** | Rp150.000 per hari |\n- bebas";
+        assert_eq!(readable(table), "Tarif\n\nLayanan – Tarif\nSewa *aula* – Rp150.000 per hari\n- bebas");
     }
 
     #[test]

@@ -141,18 +141,31 @@ impl AiService {
         let (mut terms, mut found) = (Vec::new(), Vec::new());
         if asks {
             let most = if turn.is_some() { PASSAGES_TO_POINT_AT } else { retrieval::PASSAGES };
-            let search = self.retriever.search(&request.texts, None, most);
+            // A complaint in the same breath would be searched for as well.
+            let question = match wanted.wants(Intent::CreateComplaint) {
+                true => questions(&request.texts),
+                false => request.texts.clone(),
+            };
+            let search = self.retriever.search(&question, None, most);
             let left = until.saturating_duration_since(Instant::now());
             found = timeout(left, search).await.map_err(|_| AiError::Deadline)??;
-            terms = retrieval::terms(&request.texts);
+            terms = retrieval::terms(&question);
             let pointed = match &mut turn {
                 Some(turn) => turn.point(&found).await,
                 None => None,
             };
-            reading.understanding.passages = pointed.unwrap_or_else(|| {
-                let best = found.len().min(usize::try_from(retrieval::PASSAGES).unwrap_or(0));
-                quotes(&found[..best], &request.texts)
-            });
+            reading.understanding.passages = match pointed {
+                Some(mut passages) => {
+                    for passage in &mut passages {
+                        passage.text = excerpt::readable(&passage.text);
+                    }
+                    passages
+                }
+                None => {
+                    let best = found.len().min(usize::try_from(retrieval::PASSAGES).unwrap_or(0));
+                    quotes(&found[..best], &question)
+                }
+            };
         }
         if asks && reading.understanding.passages.is_empty() {
             reading.understanding.question_terms = gap_terms(request);
@@ -244,6 +257,19 @@ pub async fn put_document(pool: &PgPool, document: &Document) -> Result<PutOutco
     store::put_source(pool, &source, &passages).await
 }
 
+/// The sentences that ask something of the office; all of it when none does by itself.
+fn questions(texts: &[String]) -> Vec<String> {
+    let asks = |sentence: &str| {
+        let request = UnderstandRequest { texts: vec![sentence.to_owned()], ..UnderstandRequest::default() };
+        let read = builtin::understand(&request);
+        read.wants(Intent::KnowledgeQuery) && !read.wants(Intent::CreateComplaint)
+    };
+    let sentences =
+        texts.iter().flat_map(|text| builtin::normalise::spans(text).into_iter().map(|span| &text[span]));
+    let asked: Vec<String> = sentences.filter(|sentence| asks(sentence)).map(str::to_owned).collect();
+    if asked.is_empty() { texts.to_vec() } else { asked }
+}
+
 /// What may be said to a citizen of what was found: of the passages that fit well enough, without what addresses a machine,
 /// the part that answers.
 pub fn quotes(found: &[FoundPassage], question: &[String]) -> Vec<Passage> {
@@ -272,6 +298,15 @@ pub(super) fn content_hash(kind: &str, title: &str, kategori: Option<&str>, cont
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_asks_is_searched_for() {
+        let both = "Lapor, lampu di Jl. Apel mati sejak Senin. Sekalian tanya, surat domisili butuh syarat apa aja ya?";
+        let asked = questions(&[both.to_owned()]).join(" ");
+        assert!(asked.contains("surat domisili") && !asked.contains("lampu"), "{asked}");
+        let complaint = ["lampu jalan mati".to_owned()];
+        assert_eq!(questions(&complaint), complaint);
+    }
 
     #[test]
     fn gaps_name_what_was_asked_and_nobody() {

@@ -95,6 +95,14 @@ pub fn sentences(text: &str) -> Vec<Sentence> {
     sentences
 }
 
+/// Where the sentences of a text stand, each with the marks that end it.
+pub fn spans(text: &str) -> Vec<Range<usize>> {
+    let starts = sentences(text).into_iter().filter_map(|sentence| Some(sentence.words.first()?.span.start));
+    let starts: Vec<usize> = starts.collect();
+    let ends = starts.iter().skip(1).copied().chain([text.len()]);
+    starts.iter().copied().zip(ends).map(|(start, end)| start..end).collect()
+}
+
 fn close(sentences: &mut Vec<Sentence>, current: &mut Vec<Word>, asked: bool) {
     if current.is_empty() {
         return;
