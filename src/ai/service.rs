@@ -318,6 +318,6 @@ mod tests {
             names: vec!["Sari".to_owned()],
             ..UnderstandRequest::default()
         };
-        assert_eq!(gap_terms(&request), ["nik", "paspor", "anak", "hilang", "whatsapp"].map(str::to_owned));
+        assert_eq!(gap_terms(&request), ["nama", "nik", "paspor", "anak", "hilang", "wa"].map(str::to_owned));
     }
 }

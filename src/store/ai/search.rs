@@ -302,6 +302,6 @@ mod tests {
             .map(|half| (half.query, half.passages > COMMON))
             .collect();
         assert_eq!(halves, [("('urus') | ('terbit')".to_owned(), false), ("('mohon')".to_owned(), true)]);
-        assert_eq!(quoted(r"it's \"), r"'it''s \\\\'");
+        assert_eq!(quoted("it's \\"), r"'it''s \\'");
     }
 }
