@@ -15,6 +15,7 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::builtin::categories;
 use super::builtin::patterns;
+use super::builtin::places;
 use super::builtin::slots;
 use crate::dialogue::understanding::{
     Intent, Language, Passage, Slots, UnderstandRequest, Understanding, Urgency,
@@ -82,11 +83,7 @@ pub fn understood(
             .filter(|_| collects || intents.contains(&Intent::CheckStatus))
             .map(str::to_owned)
             .or_else(|| of_builtin(&builtin.slots.alamat)),
-        rt_rw: builtin
-            .slots
-            .rt_rw
-            .clone()
-            .or_else(|| said("rt_rw", LONGEST_ADDRESS).and_then(|words| slots::place(words).rt_rw)),
+        rt_rw: builtin.slots.rt_rw.clone().or_else(|| said("rt_rw", LONGEST_ADDRESS).and_then(places::rt_rw)),
         deskripsi: said("deskripsi", LONGEST_DESCRIPTION)
             .filter(|_| collects)
             .map(str::to_owned)

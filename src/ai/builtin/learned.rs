@@ -1,5 +1,5 @@
 //! What was learned from examples: three small linear models over hashed pieces of normalised words, beside what the
-//! rules have found. They were made by `examples/train_builtin.rs` from `data/builtin/` and are part of the program.
+//! rules have found, and the tagger of places. They were made by `examples/train_builtin` from `data/builtin/` and are part of the program.
 //!
 //! A model tells, for each of its labels, how likely it holds (logistic regression, one label against the rest). What
 //! follows from that is decided by the callers.
@@ -12,11 +12,12 @@ use fnv::FnvHasher;
 use serde::{Deserialize, Serialize};
 
 use super::normalise::Sentence;
+use super::places::tagger::{self, Tagger};
 
 /// Rows of a table of weights; a power of two.
 pub const ROWS: usize = 1 << 15;
 /// Changes with everything that changes what [`features`] or the rules' own figures mean.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Words that are looked at; nobody needs more to say what they want.
 const MOST_WORDS: usize = 400;
 /// Lengths of the pieces of words.
@@ -66,7 +67,7 @@ pub struct Head {
     pub weights: Vec<i8>,
 }
 
-/// The models for intents, categories and emergencies.
+/// The models for intents, categories, emergencies and places.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     /// The fingerprint of the data that it was made from.
@@ -74,6 +75,7 @@ pub struct Model {
     pub intents: Head,
     pub kategori: Head,
     pub emergency: Head,
+    pub places: Tagger,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -81,6 +83,7 @@ struct Description {
     format: u32,
     made_from: String,
     heads: [Head; 3],
+    places: Tagger,
 }
 
 impl Model {
@@ -111,10 +114,12 @@ impl Model {
             head.weights = weights.iter().map(|byte| byte.cast_signed()).collect();
             rest = others;
         }
-        if !rest.is_empty() {
+        if rest.len() != tagger::ROWS * tagger::STATES {
             return Err(NotAModel::Weights);
         }
-        Ok(Model { made_from: description.made_from, intents, kategori, emergency })
+        let mut places = description.places;
+        places.weights = rest.iter().map(|byte| byte.cast_signed()).collect();
+        Ok(Model { made_from: description.made_from, intents, kategori, emergency, places })
     }
 
     /// One line of JSON that describes the heads, then their weights, a byte each.
@@ -126,12 +131,14 @@ impl Model {
             format: FORMAT,
             made_from: self.made_from.clone(),
             heads: [self.intents.clone(), self.kategori.clone(), self.emergency.clone()],
+            places: self.places.clone(),
         };
         let mut bytes = serde_json::to_vec(&description)?;
         bytes.push(b'\n');
         for head in [&self.intents, &self.kategori, &self.emergency] {
             bytes.extend(head.weights.iter().map(|weight| weight.cast_unsigned()));
         }
+        bytes.extend(self.places.weights.iter().map(|weight| weight.cast_unsigned()));
         Ok(bytes)
     }
 }
@@ -190,8 +197,18 @@ pub fn fingerprint<'t>(inputs: impl IntoIterator<Item = &'t [u8]>) -> String {
     hex::encode(context.finish())
 }
 
-/// What models are made from, in `data/builtin/`.
-pub const INPUTS: [&str; 4] = ["intents.jsonl", "kategori.jsonl", "emergency.jsonl", "normal.tsv"];
+/// What models are made from, in `data/`: written for it, and what judged until a fresh set took its place.
+pub const INPUTS: [&str; 9] = [
+    "builtin/intents.jsonl",
+    "builtin/kategori.jsonl",
+    "builtin/emergency.jsonl",
+    "builtin/places.jsonl",
+    "builtin/normal.tsv",
+    "tuning/utterances.jsonl",
+    "tuning/complaints.jsonl",
+    "tuning/emergencies.jsonl",
+    "tuning/questions.jsonl",
+];
 
 /// The logistic function.
 pub fn logistic(sum: f32) -> f32 {
@@ -258,12 +275,12 @@ mod tests {
 
     #[test]
     fn the_shipped_model_was_made_from_the_data_beside_it() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/builtin");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data");
         let inputs: Vec<Vec<u8>> =
             INPUTS.iter().map(|file| std::fs::read(folder.join(file)).unwrap()).collect();
         let expected = fingerprint(inputs.iter().map(Vec::as_slice));
         assert_eq!(Model::shipped().made_from, expected, "run: cargo run --release --example train_builtin");
-        let bytes = std::fs::read(folder.join("model/builtin.model")).unwrap();
+        let bytes = std::fs::read(folder.join("builtin/model/builtin.model")).unwrap();
         assert!(bytes.len() < 1_000_000, "{} bytes", bytes.len());
         assert_eq!(Model::shipped().to_bytes().unwrap(), bytes);
     }

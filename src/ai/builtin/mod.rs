@@ -3,7 +3,7 @@
 //!
 //! - [`normalise`]: slang, typos and sentences · `lexicon`, `lexicon_intents`: the words
 //! - [`intents`]: what is wanted · [`categories`]: what it is about · [`urgency`]: how soon
-//! - [`learned`]: the models, made by `examples/train_builtin.rs` from `data/builtin/` · [`weighing`]: both together
+//! - [`learned`]: the models, made by `examples/train_builtin` from `data/builtin/` · [`weighing`]: both together
 //! - [`places`], [`slots`]: where, what and which, in the citizen's own words · [`patterns`]: the expressions
 //!
 //! Knows nothing of documents: passages are [`super::retrieval`]'s. Never invents a slot that was not said.
@@ -26,6 +26,7 @@ pub mod weighing;
 use self::intents::{Context, Scored};
 use self::learned::Model;
 use self::normalise::Sentence;
+use self::places::tagger::Tagger;
 use self::weighing::Told;
 use crate::dialogue::understanding::{
     AskedSlot, Intent, Language, Slots, UnderstandRequest, Understanding, Urgency,
@@ -61,9 +62,9 @@ struct Heard {
     context: Context,
 }
 
-fn hear(text: &str) -> Heard {
+fn hear(tagger: &Tagger, text: &str) -> Heard {
     let sentences = normalise::sentences(text);
-    let location = slots::place(text);
+    let location = slots::place(tagger, text);
     let matter = categories::outside(&sentences, &location.spans);
     let lap_id = slots::lap_id(text);
     let context = Context {
@@ -76,8 +77,8 @@ fn hear(text: &str) -> Heard {
 }
 
 /// What `weigh` makes of a text; for those that make a model.
-pub fn told_of<T>(text: &str, weigh: impl FnOnce(Told<'_>) -> T) -> T {
-    let Heard { sentences, matter, context, .. } = hear(text);
+pub fn told_of<T>(tagger: &Tagger, text: &str, weigh: impl FnOnce(Told<'_>) -> T) -> T {
+    let Heard { sentences, matter, context, .. } = hear(tagger, text);
     weigh(Told { sentences: &sentences, matter: &matter, context })
 }
 
@@ -85,7 +86,7 @@ pub fn told_of<T>(text: &str, weigh: impl FnOnce(Told<'_>) -> T) -> T {
 pub fn read_with(model: &Model, request: &UnderstandRequest) -> Reading {
     let texts = readable(&request.texts);
     let text = texts.join("\n");
-    let Heard { sentences, matter, location, lap_id, context } = hear(&text);
+    let Heard { sentences, matter, location, lap_id, context } = hear(&model.places, &text);
     let told = Told { sentences: &sentences, matter: &matter, context };
     let mut scores = weighing::intents(model, told);
     let urgency = urgency::of(model, &text, &sentences);
@@ -93,8 +94,8 @@ pub fn read_with(model: &Model, request: &UnderstandRequest) -> Reading {
         // Somebody in danger does not write "saya mau lapor".
         scores.insert(0, Scored { intent: Intent::CreateComplaint, score: 5.0 });
     }
-    let mut found = Slots { rt_rw: location.rt_rw, lap_id, ..Slots::default() };
-    take_answer(request.asked_for, &text, &sentences, &matter, &location.alamat, &mut scores, &mut found);
+    let mut found = Slots { rt_rw: location.rt_rw.clone(), lap_id, ..Slots::default() };
+    take_answer(request.asked_for, &text, &sentences, &matter, &location, &mut scores, &mut found);
     let names_a_thing = matter.iter().map(|sentence| sentence.words.len()).sum::<usize>() <= 2;
     let only_courtesy = scores.iter().all(|scored| weighing::is_courtesy(scored.intent));
     if only_courtesy
@@ -108,7 +109,7 @@ pub fn read_with(model: &Model, request: &UnderstandRequest) -> Reading {
         found.alamat = found.alamat.or(location.alamat);
         found.kategori = found.kategori.or_else(|| weighing::kategori(model, &sentences, &matter));
         if found.deskripsi.is_none() && tells_what(&matter, &scores, location.corrects) {
-            found.deskripsi = slots::description(&texts);
+            found.deskripsi = slots::description(&texts, &location.spans);
         }
     } else if has(&scores, Intent::CheckStatus) {
         found.alamat = location.alamat;
@@ -162,7 +163,7 @@ fn take_answer(
     text: &str,
     sentences: &[Sentence],
     matter: &[Sentence],
-    alamat: &Option<String>,
+    location: &slots::Where,
     scores: &mut Vec<Scored>,
     found: &mut Slots,
 ) {
@@ -177,19 +178,21 @@ fn take_answer(
         || (!scores.is_empty()
             && !has(scores, Intent::CreateComplaint)
             && sentences.len() <= 1
-            && alamat.is_none());
+            && location.alamat.is_none());
     if turned_away || sentences.is_empty() || sentences.iter().all(says_nothing) {
         return;
     }
     match asked_for {
         AskedSlot::Alamat => {
-            let told_more = has(scores, Intent::CreateComplaint);
+            // What tells of a trouble is more than an answer.
+            let told_more =
+                has(scores, Intent::CreateComplaint) && matter.iter().any(categories::tells_fault);
             found.alamat =
-                alamat.clone().or_else(|| (!told_more).then(|| slots::bare_answer(text)).flatten());
+                location.alamat.clone().or_else(|| (!told_more).then(|| slots::bare_answer(text)).flatten());
         }
         AskedSlot::Kategori => found.kategori = categories::answered(matter).map(str::to_owned),
         AskedSlot::Deskripsi => {
-            found.deskripsi = slots::description(std::slice::from_ref(&text.to_owned()))
+            found.deskripsi = slots::description(std::slice::from_ref(&text.to_owned()), &location.spans)
                 .or_else(|| Some(text.trim().to_owned()));
         }
     }

@@ -9,6 +9,13 @@ pub static RT_RW: LazyLock<Regex> = LazyLock::new(|| {
     constant(r"(?i)\brt\s*[.:]?\s*(?P<rt>\d{1,3})\s*(?:[,/-]?\s*rw\s*[.:]?\s*|/\s*)(?P<rw>\d{1,3})\b")
 });
 
+/// `RT 03 RW 05`, `RT 3`, `RW 04`: all of it that stands together.
+pub static AREA_NUMBER: LazyLock<Regex> = LazyLock::new(|| {
+    constant(
+        r"(?i)\brt\s*[.:]?\s*\d{1,3}\s*(?:[,/-]?\s*rw\s*[.:]?\s*|/\s*)\d{1,3}\b|\br[tw]\s*[.:]?\s*\d{1,3}\b",
+    )
+});
+
 /// `LAP-20260102-003`, with any separators or none between the parts.
 pub static LAP_ID: LazyLock<Regex> =
     LazyLock::new(|| constant(r"(?i)\blap[\s\-_/.]*(?P<day>20\d{6})[\s\-_/.]*(?P<number>\d{3,6})\b"));
@@ -62,7 +69,7 @@ mod tests {
 
     #[test]
     fn every_expression_compiles() {
-        for expression in [&RT_RW, &LAP_ID, &REPORT_PREFACE, &REPORT_VERB, &CLOSING] {
+        for expression in [&RT_RW, &AREA_NUMBER, &LAP_ID, &REPORT_PREFACE, &REPORT_VERB, &CLOSING] {
             assert!(!expression.as_str().is_empty());
         }
     }

@@ -4,8 +4,9 @@
 use std::ops::Range;
 
 use super::categories;
-use super::normalise::sentences;
+use super::normalise::{sentences, words};
 use super::patterns;
+use super::places::tagger::Tagger;
 use super::places::{self, Place};
 
 /// A description is at most this long; the rest is in the messages themselves.
@@ -14,9 +15,6 @@ const LONGEST_DESCRIPTION: usize = 2_000;
 const LONGEST_INTRODUCTION: usize = 100;
 /// And an address this.
 const LONGEST_ADDRESS: usize = 200;
-
-/// Bytes between two places that are told as one, at most.
-const LONGEST_JOINT: usize = 24;
 
 /// What the texts say about where.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,48 +27,56 @@ pub struct Where {
     pub corrects: bool,
 }
 
-/// Finds the place that is meant: the last that stands alone, with the landmarks told after it.
-pub fn place(text: &str) -> Where {
-    let places = places::find(text);
-    let mut kept: Vec<&Place> = Vec::new();
-    for place in &places {
-        let replaces = place.corrects || (place.stands_alone && kept.iter().any(|other| other.stands_alone));
-        let only_landmarks =
-            place.stands_alone && !kept.iter().any(|other| other.stands_alone || is_rt(text, other));
-        if replaces || only_landmarks {
-            kept.clear();
-        }
-        if !kept.iter().any(|other| text[other.span.clone()].eq_ignore_ascii_case(&text[place.span.clone()]))
-        {
-            kept.push(place);
-        }
-    }
-    let mut spans: Vec<Range<usize>> = Vec::new();
-    for place in kept.iter().map(|place| place.span.clone()) {
-        match spans.last_mut().filter(|last| told_in_one(text, last, &place)) {
-            Some(last) => last.end = place.end,
-            None => spans.push(place),
-        }
-    }
-    let words: Vec<&str> = spans.into_iter().map(|span| tidy(&text[span])).collect();
-    // RT and RW have a slot of their own; they stay where they are all that is said, or stand between other words.
-    let others: Vec<&str> =
-        words.iter().map(|words| without_rt_rw(words)).filter(|words| !words.is_empty()).collect();
-    let words = if others.is_empty() { words } else { others };
+/// Finds the place that is meant, with the landmark that a later message adds to it.
+pub fn place(tagger: &Tagger, text: &str) -> Where {
+    let ruled = places::find(text);
+    let words = words(text);
+    // A street or an estate that the tagger missed is better than none.
+    let alone = || ruled.iter().rfind(|place| place.stands_alone).map(|place| place.span.clone());
+    let tagged =
+        tagger.place(text, &words, &ruled).or_else(alone).map(|span| places::quoted_whole(text, span));
+    let rt_rw = places::rt_rw(text);
+    let mut spans: Vec<Range<usize>> = tagged.iter().cloned().collect();
+    let beside = |place: &&Place| {
+        !tagged.as_ref().is_some_and(|span| place.span.start < span.end && span.start < place.span.end)
+    };
+    spans.extend(ruled.iter().filter(beside).map(|place| place.span.clone()));
+    spans.sort_by_key(|span| span.start);
+    let Some(tagged) = tagged else {
+        // RT and RW have a slot of their own; they are the place when nothing else is.
+        let alamat = patterns::AREA_NUMBER.find_iter(text).last().map(|found| found.as_str().to_owned());
+        return Where { alamat, rt_rw, spans, corrects: ruled.iter().any(|place| place.corrects) };
+    };
+    let whole = tidy(&text[tagged.clone()]);
+    let without = without_rt_rw(whole);
+    let mut parts: Vec<&str> = if without.is_empty() { whole } else { without }.lines().map(tidy).collect();
+    parts.extend(
+        ruled
+            .iter()
+            .filter(|place| adds_a_landmark(text, &tagged, place))
+            .map(|place| tidy(&text[place.span.clone()])),
+    );
+    let corrects =
+        |place: &&Place| place.corrects && place.span.start < tagged.end && tagged.start < place.span.end;
     Where {
-        alamat: shortened(&words.join(", "), LONGEST_ADDRESS),
-        rt_rw: places::rt_rw(text),
-        corrects: kept.iter().any(|place| place.corrects),
-        spans: places.into_iter().map(|place| place.span).collect(),
+        alamat: shortened(&parts.join(", "), LONGEST_ADDRESS),
+        rt_rw,
+        corrects: ruled.iter().any(|place| corrects(&place)),
+        spans,
     }
 }
 
-/// Whether two places are one in the citizen's words: "Jl. Mawar yang arah pasar, depan masjid".
-fn told_in_one(text: &str, before: &Range<usize>, after: &Range<usize>) -> bool {
-    let Some(between) = text.get(before.end..after.start) else { return false };
-    between.len() <= LONGEST_JOINT
-        && !between.contains(['\n', '.', '!', '?', ';'])
-        && !sentences(between).iter().any(categories::tells_fault)
+/// Whether a later message is a landmark and nothing else ("lampu mati di Jl. Mawar", "dekat masjid").
+fn adds_a_landmark(text: &str, tagged: &Range<usize>, place: &Place) -> bool {
+    if place.span.start < tagged.end || place.stands_alone || place.corrects {
+        return false;
+    }
+    let start = text[..place.span.start].rfind('\n').map_or(0, |at| at + 1);
+    let end = text[place.span.end..].find('\n').map_or(text.len(), |at| place.span.end + at);
+    let around = [&text[start..place.span.start], &text[place.span.end..end]];
+    start >= tagged.end
+        && around.iter().flat_map(|part| words(part)).all(|word| word.norm == "di")
+        && !patterns::AREA_NUMBER.is_match(&text[place.span.clone()])
 }
 
 /// The place without RT and RW at its end or its beginning; empty when they are all of it.
@@ -87,10 +93,6 @@ fn without_rt_rw(place: &str) -> &str {
     }
 }
 
-fn is_rt(text: &str, place: &Place) -> bool {
-    text[place.span.clone()].get(..2).is_some_and(|start| start.eq_ignore_ascii_case("rt"))
-}
-
 /// The number of a complaint, however it was typed, as `LAP-20260102-003`; the last one named.
 pub fn lap_id(text: &str) -> Option<String> {
     let captures = patterns::LAP_ID.captures_iter(text).last()?;
@@ -98,10 +100,17 @@ pub fn lap_id(text: &str) -> Option<String> {
 }
 
 /// The citizen's words about the problem: each message without preface, closing and, where it can be cut cleanly, place.
-pub fn description(texts: &[String]) -> Option<String> {
+///
+/// `places` are bytes of the texts joined by line ends, as [`place`] found them.
+pub fn description(texts: &[String], places: &[Range<usize>]) -> Option<String> {
     let mut parts: Vec<String> = Vec::new();
+    let mut start = 0;
     for text in texts {
-        let part = matter(text);
+        let end = start + text.len();
+        let within = places.iter().filter(|place| place.start >= start && place.end <= end);
+        let within: Vec<Range<usize>> = within.map(|place| place.start - start..place.end - start).collect();
+        let part = matter(text, &within);
+        start = end + 1;
         if !says_something(&part) || parts.contains(&part) {
             continue;
         }
@@ -110,11 +119,16 @@ pub fn description(texts: &[String]) -> Option<String> {
     shortened(&parts.join("\n"), LONGEST_DESCRIPTION)
 }
 
-fn matter(text: &str) -> String {
+fn matter(text: &str, places: &[Range<usize>]) -> String {
     let mut rest = text.to_owned();
-    for place in places::find(text).iter().rev() {
-        if let Some((cut, joint)) = clean_cut(text, &place.span) {
-            rest.replace_range(cut, joint);
+    // From the back, so that what is cut does not move what comes before; neighbours must not be cut twice.
+    let mut uncut = text.len();
+    for place in places.iter().rev() {
+        if let Some((cut, joint)) = clean_cut(text, place)
+            && cut.start < uncut
+        {
+            rest.replace_range(cut.start..cut.end.min(uncut), joint);
+            uncut = cut.start;
         }
     }
     let start = introduction_length(&rest);
@@ -211,8 +225,7 @@ fn says_something(part: &str) -> bool {
         "terima kasih", "tidak", "bukan", "eh", "maaf", "admin", "maksud", "salah", "ralat", "ingin", "kami",
         "di", "alamat", "lokasi", "itu", "petugas", "ok",
     ];
-    let words = super::normalise::words(part);
-    words.iter().any(|word| {
+    words(part).iter().any(|word| {
         word.norm.chars().count() >= 3
             && !FILLERS.contains(&word.norm.as_str())
             && word.norm.chars().any(char::is_alphabetic)

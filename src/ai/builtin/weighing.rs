@@ -13,11 +13,11 @@ use super::normalise::Sentence;
 use crate::dialogue::understanding::Intent;
 
 /// What one sentence of several says counts so much beside the whole.
-const SHARE_OF_SENTENCES: f32 = 0.7;
+const SHARE_OF_SENTENCES: f32 = 0.5;
 /// Below this share of its threshold even the likeliest intent is not meant.
 const ALMOST: f32 = 0.6;
 /// A second matter beside the main one must be as likely as this: most messages have one.
-const LEAST_SECOND: f32 = 0.45;
+const LEAST_SECOND: f32 = 0.6;
 /// Below this the category of a few words that name nothing is left open.
 const LEAST_UNNAMED: f32 = 0.5;
 /// Below this the category is left open, unless a word names it.
@@ -125,14 +125,45 @@ pub fn intents(model: &Model, told: Told<'_>) -> Vec<Scored> {
             score: if is_courtesy(*intent) { *likely } else { MEANT + 3.0 * likely },
         })
         .collect();
-    // "Mau buang kasur bekas gimana": what the rules read as a question and nothing else is searched for, too.
+    // "Mau buang kasur bekas gimana": what the rules read as a question is searched for when nothing else is meant.
     let ruled = intents::score(told.sentences, told.matter, told.context);
     let asks = ruled.first().is_some_and(|first| first.intent == Intent::KnowledgeQuery);
-    if asks && !scores.iter().any(|scored| scored.intent == Intent::KnowledgeQuery) {
+    if asks && scores.iter().all(|scored| is_courtesy(scored.intent)) {
         scores.push(Scored { intent: Intent::KnowledgeQuery, score: MEANT });
+    }
+    let filed = scores.iter().any(|scored| is_of_a_filed_complaint(scored.intent));
+    if filed && !tells_another(model, told) {
+        scores.retain(|scored| scored.intent != Intent::CreateComplaint);
     }
     scores.sort_by(|left, right| right.score.total_cmp(&left.score));
     scores
+}
+
+/// About a complaint that the office has: its words tell what that is about, and seldom of something new.
+fn is_of_a_filed_complaint(intent: Intent) -> bool {
+    matches!(
+        intent,
+        Intent::CheckStatus | Intent::UpdateComplaint | Intent::CancelComplaint | Intent::History
+    )
+}
+
+/// Whether a sentence by itself tells of a trouble and not of a complaint that was filed.
+fn tells_another(model: &Model, told: Told<'_>) -> bool {
+    told.each().filter(|_| told.sentences.len() > 1).any(|sentence| {
+        let likely = model.intents.probabilities(&intent_features(sentence));
+        let taken = |(intent, _): &(Intent, bool)| {
+            *intent == Intent::CreateComplaint || is_of_a_filed_complaint(*intent)
+        };
+        let pairs =
+            likely.iter().zip(&model.intents.thresholds).map(|(likely, threshold)| likely >= threshold);
+        let taken: Vec<Intent> = Intent::iter()
+            .zip(pairs)
+            .filter(taken)
+            .filter(|(_, taken)| *taken)
+            .map(|(intent, _)| intent)
+            .collect();
+        taken == [Intent::CreateComplaint]
+    })
 }
 
 /// Greeting and thanks are answered, or left alone, beside what was really meant.
