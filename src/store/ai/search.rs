@@ -193,7 +193,8 @@ struct Half {
 fn halved(terms: &[Term]) -> Vec<Half> {
     let mut halves = Vec::with_capacity(terms.len());
     for term in terms {
-        let (mut rare, mut common): (Vec<&(String, i64)>, Vec<&(String, i64)>) = (Vec::new(), Vec::new());
+        let mut rare: Vec<&(String, i64)> = Vec::new();
+        let mut common: Vec<&(String, i64)> = Vec::new();
         let mut reach = 0;
         for lexeme in &term.lexemes {
             if reach + lexeme.1 <= COMMON {
