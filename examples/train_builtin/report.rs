@@ -28,6 +28,9 @@ impl Shares {
     }
 }
 
+/// A name, and which examples are meant by their ids.
+type Kind = (&'static str, fn(&str) -> bool);
+
 /// Prints all figures; the text of what was read wrongly before them when asked.
 pub fn print(data: &Data, models: &[Model], list_wrong: bool) {
     let read = |id: &str, text: &str| {
@@ -58,7 +61,7 @@ pub fn print(data: &Data, models: &[Model], list_wrong: bool) {
 fn intents(data: &Data, read: &impl Fn(&str, &str) -> Understanding, wrong: &impl Fn(String)) {
     let readings: Vec<Vec<Intent>> =
         data.intents.iter().map(|example| read(&example.id, &example.text).intents).collect();
-    let kinds: [(&str, fn(&str) -> bool); 2] =
+    let kinds: [Kind; 2] =
         [("written", |id| for_intents(id) && !judged_once(id)), ("judged once", |id| id.starts_with("u-"))];
     for (name, of_kind) in kinds {
         let mut figures = Vec::new();
