@@ -172,6 +172,10 @@ fn take_answer(
         // Who was asked what happened tells it, however strange it is.
         scores.retain(|scored| scored.intent != Intent::OffTopic);
     }
+    if asked_for == AskedSlot::Alamat && !location.corrects {
+        // "Alamatnya di …" answers; there is nothing yet that it could change.
+        scores.retain(|scored| scored.intent != Intent::UpdateComplaint);
+    }
     let turned_away = scores
         .iter()
         .any(|scored| !matches!(scored.intent, Intent::CreateComplaint | Intent::Greeting | Intent::Thanks))
