@@ -74,11 +74,32 @@ pub fn apply(
             hand_over = Some("the complaint was refused by the case service".into());
         }
     }
+    go_back_to_what_was_put_aside(&mut state, &mut said, language, now);
     if hand_over.is_some() {
         said.says.extend(office.closed_words(language, now));
     }
     let reply = compose(&mut state, language, office, said);
     Outcome { state, reply, hand_over }
+}
+
+/// What was being told before is shown, and its question put once more.
+fn go_back_to_what_was_put_aside(
+    state: &mut DialogueState,
+    said: &mut Said,
+    language: Language,
+    now: Timestamp,
+) {
+    if state.draft.is_some() {
+        return;
+    }
+    let Some(mut draft) = state.aside.take() else { return };
+    said.says.push(phrases::draft_shown(language, &phrases::draft_in_words(language, &draft)));
+    if let Some(slot) = draft.missing() {
+        said.says.push(phrases::ask_again(language, slot));
+        draft.asked_for = Some(slot);
+    }
+    draft.updated_at = now;
+    state.draft = Some(draft);
 }
 
 /// The number, what and where; in danger the place is asked for, and nothing else.

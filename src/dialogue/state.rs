@@ -23,6 +23,9 @@ pub struct DialogueState {
     /// The complaint being collected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub draft: Option<Draft>,
+    /// A complaint that was being collected when another, whole one was told: it is gone on with when that has its number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aside: Option<Draft>,
     /// The complaints filed last, the latest at the end.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub filed: Vec<Filed>,
@@ -217,6 +220,7 @@ impl DialogueState {
     pub fn joined_by(mut self, younger: DialogueState) -> Self {
         self.introduced |= younger.introduced;
         self.draft = self.draft.or(younger.draft);
+        self.aside = self.aside.or(younger.aside);
         self.filed.extend(younger.filed);
         self.filed.sort_by_key(|filed| filed.at);
         self.keep_last_filed();

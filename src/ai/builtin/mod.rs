@@ -107,8 +107,11 @@ pub fn read_with(model: &Model, request: &UnderstandRequest) -> Reading {
     }
     if has(&scores, Intent::CreateComplaint) || has(&scores, Intent::UpdateComplaint) {
         found.alamat = found.alamat.or(location.alamat);
-        found.kategori = found.kategori.or_else(|| weighing::kategori(model, &sentences, &matter));
-        if found.deskripsi.is_none() && tells_what(&matter, &scores, location.corrects) {
+        let tells = tells_what(&matter, &scores, location.corrects);
+        if tells {
+            found.kategori = found.kategori.or_else(|| weighing::kategori(model, &sentences, &matter));
+        }
+        if found.deskripsi.is_none() && tells {
             found.deskripsi = slots::description(&texts, &location.spans);
         }
     } else if has(&scores, Intent::CheckStatus) {
@@ -219,11 +222,21 @@ fn says_nothing(sentence: &Sentence) -> bool {
 
 /// Whether anything but a place, a preface or a courtesy was said.
 fn tells_what(matter: &[Sentence], scores: &[Scored], corrects: bool) -> bool {
-    let words = matter.iter().map(|sentence| sentence.words.len()).sum::<usize>();
+    // "Saya warga Dusun Krajan mau mengadu" says nothing yet.
+    #[rustfmt::skip]
+    const PREFACES: &[&str] = &[
+        "saya", "kami", "aku", "warga", "mau", "ingin", "lapor", "melapor", "melaporkan", "laporan", "adu", "mengadu", "mengadukan", "pengaduan", "keluhan",
+        "bapak", "ibu", "kakak", "mas", "mbak", "admin", "halo", "permisi", "selamat", "pagi", "siang", "sore", "malam", "assalamualaikum", "maaf", "tolong", "mohon",
+        "yang", "di", "dari", "ini", "itu", "nih", "dong", "ya", "buat", "untuk", "ada", "soal", "tentang", "ok", "oh", "eh", "sini", "tadi", "dengan", "bisa", "bantu", "dibantu",
+        "i", "want", "to", "report", "please", "the", "a", "here", "rt", "rw", "ngadu",
+    ];
+    let words = matter.iter().flat_map(|sentence| &sentence.words);
+    let is_number = |word: &str| word.chars().all(|character| character.is_ascii_digit());
+    let telling = words.filter(|word| !PREFACES.contains(&&*word.norm) && !is_number(&word.norm)).count();
     let about = |sentence: &Sentence| {
         categories::tells_fault(sentence) || categories::classify(std::slice::from_ref(sentence)).is_some()
     };
-    has(scores, Intent::UpdateComplaint) || matter.iter().any(about) || (words >= 4 && !corrects)
+    has(scores, Intent::UpdateComplaint) || matter.iter().any(about) || (telling >= 3 && !corrects)
 }
 
 fn is_thanking_sign(character: char) -> bool {

@@ -43,6 +43,10 @@ impl Turn<'_> {
         let input = self.input;
         // A draft that is on its way keeps its content; what comes now is a new one.
         let mut draft = match self.state.draft.take() {
+            Some(draft) if !draft.submitted && self.is_another_matter(&draft) => {
+                self.state.aside = Some(draft);
+                Draft::new(input.fresh_id, input.now)
+            }
             Some(draft) if !draft.submitted => draft,
             _ => Draft::new(input.fresh_id, input.now),
         };
@@ -78,6 +82,21 @@ impl Turn<'_> {
         }
         draft.updated_at = input.now;
         self.go_on_with(draft);
+    }
+
+    /// Whether a whole complaint about something else was told while the draft still waits for its place. The words must
+    /// say so: a landmark next to the place may sound like another category.
+    fn is_another_matter(&self, draft: &Draft) -> bool {
+        let understanding = self.input.understanding;
+        let slots = &understanding.slots;
+        let differs = |kategori: &String| slots.kategori.as_ref().is_some_and(|told| told != kategori);
+        draft.asked_for == Some(AskedSlot::Alamat)
+            && draft.kategori.as_ref().is_some_and(differs)
+            && slots.alamat.is_some()
+            && slots.deskripsi.is_some()
+            && self.texts().any(announces_another)
+            && understanding.wants(Intent::CreateComplaint)
+            && !understanding.wants(Intent::UpdateComplaint)
     }
 
     /// Files the draft, or asks for what is missing.
@@ -130,6 +149,12 @@ impl Turn<'_> {
         let cry: String = words.join(". ").chars().take(LONGEST_CRY).collect();
         (!cry.trim().is_empty()).then_some(cry)
     }
+}
+
+fn announces_another(text: &str) -> bool {
+    const WORDS: [&str; 8] = ["juga", "jg", "lapor", "melaporkan", "sekalian", "selain", "also", "another"];
+    let lower = text.to_lowercase();
+    lower.split(|letter: char| !letter.is_alphanumeric()).any(|word| WORDS.contains(&word))
 }
 
 /// Adds words to a description without saying the same twice.

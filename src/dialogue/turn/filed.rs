@@ -271,14 +271,10 @@ impl Turn<'_> {
         };
         let same_danger = self.in_danger() && filed.urgency == Urgency::Emergency && !elsewhere();
         // "Ini fotonya".
-        let about_nothing = || {
-            self.input
-                .understanding
-                .intents
-                .iter()
-                .all(|intent| matches!(intent, Intent::OffTopic | Intent::Unknown))
-        };
-        (brings && (wordless || about_nothing()) && !self.in_danger()) || same_danger
+        let slots = &self.input.understanding.slots;
+        let tells_nothing =
+            || slots.kategori.is_none() && slots.alamat.is_none() && slots.deskripsi.is_none();
+        (brings && (wordless || tells_nothing()) && !self.in_danger()) || same_danger
     }
 
     fn tells_a_place(&self) -> bool {

@@ -19,6 +19,71 @@ const NO_ANSWER: [&str; 16] = [
     "malas", "makasih", "terima", "know", "later",
 ];
 
+/// Who asks something does not answer.
+const QUESTION_WORDS: [&str; 22] = [
+    "apa",
+    "apakah",
+    "berapa",
+    "brp",
+    "siapa",
+    "kapan",
+    "kpn",
+    "gimana",
+    "gmn",
+    "bagaimana",
+    "kenapa",
+    "knp",
+    "mengapa",
+    "mana",
+    "dimana",
+    "how",
+    "what",
+    "when",
+    "who",
+    "why",
+    "where",
+    "which",
+];
+/// Of what was taken for something else altogether, only what says where is an answer to "where?".
+const WHERE_WORDS: [&str; 36] = [
+    "di",
+    "jl",
+    "jln",
+    "jalan",
+    "gg",
+    "gang",
+    "no",
+    "rt",
+    "rw",
+    "blok",
+    "dusun",
+    "dsn",
+    "kampung",
+    "kp",
+    "desa",
+    "perum",
+    "perumahan",
+    "komplek",
+    "dekat",
+    "deket",
+    "dkt",
+    "depan",
+    "dpn",
+    "belakang",
+    "blkg",
+    "blakang",
+    "samping",
+    "smping",
+    "sebelah",
+    "sblh",
+    "seberang",
+    "pinggir",
+    "pertigaan",
+    "perempatan",
+    "simpang",
+    "near",
+];
+
 /// The understanding that the turn goes by.
 pub(super) fn in_context(state: &DialogueState, input: &Input<'_>) -> Understanding {
     let mut understanding = input.understanding.clone();
@@ -41,6 +106,10 @@ fn take_as_answer(state: &DialogueState, input: &Input<'_>, understanding: &mut 
         return;
     }
     let Some(answer) = own_words(input.messages).filter(|words| is_answer(words)) else { return };
+    let lost = understanding.intents.contains(&Intent::OffTopic);
+    if lost && slot == AskedSlot::Alamat && !has_word(&answer, &WHERE_WORDS) {
+        return;
+    }
     let words = answer.split_whitespace().count();
     match slot {
         AskedSlot::Alamat if words <= LONGEST_PLACE => slots.alamat = Some(answer),
@@ -94,11 +163,14 @@ fn own_words(messages: &[BatchMessage]) -> Option<String> {
 }
 
 fn is_answer(words: &str) -> bool {
-    let lower = words.to_lowercase();
-    let mut each =
-        lower.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()).peekable();
-    each.peek().is_some()
-        && !each.any(|word| NO_ANSWER.contains(&word))
+    words.chars().any(char::is_alphanumeric)
         && !words.contains('?')
+        && !has_word(words, &NO_ANSWER)
+        && !has_word(words, &QUESTION_WORDS)
         && bare_answer(words).is_none()
+}
+
+fn has_word(text: &str, wanted: &[&str]) -> bool {
+    let lower = text.to_lowercase();
+    lower.split(|letter: char| !letter.is_alphanumeric()).any(|word| wanted.contains(&word))
 }

@@ -1,6 +1,7 @@
 //! The same words mean what the conversation makes of them.
 
 use super::*;
+use crate::dialogue::answers::{self, Answer};
 
 /// A road whose place was asked for.
 fn waiting_for_place() -> DialogueState {
@@ -14,7 +15,9 @@ fn a_few_words_that_are_about_nothing_answer_the_question_that_is_open() {
     let outcome = turn(waiting_for_place(), &said("belakang SDN Sidorejo 3"), &lost);
     let [Effect::CreateComplaint(draft)] = &outcome.effects[..] else { panic!("{outcome:?}") };
     assert_eq!(draft.alamat.as_deref(), Some("belakang SDN Sidorejo 3"));
-    for words in ["ga tau pak", "di mana ya?", "ya", "🙏"] {
+    for words in
+        ["ga tau pak", "di mana ya?", "ya", "🙏", "timnas semalam menang berapa sih", "wkwk bercanda"]
+    {
         let outcome = turn(waiting_for_place(), &said(words), &lost);
         assert!(outcome.effects.is_empty(), "{words}: {outcome:?}");
     }
@@ -44,6 +47,31 @@ fn the_place_does_not_change_what_it_is_about() {
     let corrected = turn(waiting_for_place(), &said("x"), &understood(&[Intent::UpdateComplaint], place));
     let [Effect::CreateComplaint(draft)] = &corrected.effects[..] else { panic!("{corrected:?}") };
     assert_eq!(draft.kategori.as_deref(), Some("keamanan_ketertiban"));
+}
+
+#[test]
+fn a_whole_complaint_about_something_else_is_filed_and_the_first_one_gone_on_with() {
+    let lamp = Slots {
+        kategori: Some("lampu_jalan".into()),
+        alamat: Some("depan Taman Dewi".into()),
+        deskripsi: Some("lampu mati".into()),
+        ..Slots::default()
+    };
+    let understanding = understood(&[Intent::CreateComplaint], lamp);
+    let told = turn(waiting_for_place(), &said("lampu depan Taman Dewi juga mati"), &understanding);
+    let [Effect::CreateComplaint(draft)] = &told.effects[..] else { panic!("{told:?}") };
+    assert_eq!(
+        (draft.kategori.as_deref(), draft.deskripsi.as_deref()),
+        (Some("lampu_jalan"), Some("lampu mati"))
+    );
+    let created = Answer::Created { lap_id: "LAP-20260101-002".into(), kategori: "lampu_jalan".into() };
+    let answered = answers::apply(told.state, &created, &office(), Language::Id, now());
+    let text = answered.reply.unwrap().text;
+    assert!(text.contains("LAP-20260101-002") && text.contains("Taman Dewi"), "{text}");
+    assert!(text.contains("banyak lubang") && text.contains("lokasinya"), "{text}");
+    assert!(text.split_whitespace().count() <= 60, "{text}");
+    assert_eq!(answered.state.open_draft().unwrap().kategori.as_deref(), Some("jalan_rusak"));
+    assert_eq!(answered.state.asked_for(), Some(AskedSlot::Alamat));
 }
 
 #[test]
