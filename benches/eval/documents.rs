@@ -126,7 +126,7 @@ impl<'q> Found<'q> {
         add_share(report, &row("recall5"), (self.among, self.answerable), recall)?;
         let mean = self.ranks / self.answerable.max(1) as f64;
         let over = format!("mean over {} questions", self.answerable);
-        report.add(&row("mrr"), &[mean], "share", rank, Some(&over))?;
+        report.add(row("mrr"), &[mean], "share", rank, Some(&over))?;
         add_share(report, &row("quoted"), (self.quoted, self.answerable), Goal::None)?;
         add_share(report, &row("misquoted"), (self.misquoted.len(), self.answerable), Goal::None)?;
         let refused = self.unanswerable - self.not_refused.len();
