@@ -9,8 +9,8 @@ use utoipa::ToSchema;
 
 use crate::store::ai::NewPassage;
 
-/// A passage has at most so many characters: most sections are one. What reaches a citizen is cut from it.
-const LONGEST: usize = 1000;
+/// A passage has at most so many characters; a quoted one must fit into a reply.
+const LONGEST: usize = 600;
 /// What a passage repeats of the one before it when a section had to be cut, at most.
 const OVERLAP: usize = 120;
 
@@ -47,19 +47,19 @@ impl Section {
     fn passages(&self) -> Vec<NewPassage> {
         let mut contents: Vec<String> = Vec::new();
         let mut current = String::new();
-        for Piece { separator, text, columns } in pieces(&self.body) {
-            if !current.is_empty() && length(&current) + length(separator) + length(&text) > LONGEST {
-                let tail = columns.unwrap_or_else(|| overlap(&current));
+        for (separator, piece) in pieces(&self.body) {
+            if !current.is_empty() && length(&current) + length(separator) + length(&piece) > LONGEST {
+                let tail = overlap(&current);
                 contents.push(std::mem::take(&mut current));
                 // Repeated only when both still fit.
-                if length(&tail) + length(&text) < LONGEST {
+                if length(&tail) + length(&piece) < LONGEST {
                     current = tail;
                 }
             }
             if !current.is_empty() {
                 current.push_str(separator);
             }
-            current.push_str(&text);
+            current.push_str(&piece);
         }
         contents.push(current);
         contents
@@ -75,52 +75,27 @@ fn length(text: &str) -> usize {
     text.chars().count()
 }
 
-/// A part of a section that is not cut.
-struct Piece {
-    /// What goes before it.
-    separator: &'static str,
-    text: String,
-    /// Of a row of a table: the rows that name its columns.
-    columns: Option<String>,
-}
-
-/// Paragraphs, or rows or sentences of those that are too long, or hard cuts of sentences that are.
-fn pieces(body: &str) -> Vec<Piece> {
+/// Paragraphs, or sentences of those that are too long, or hard cuts of sentences that are; each with what goes before.
+fn pieces(body: &str) -> Vec<(&'static str, String)> {
     let mut pieces = Vec::new();
     for paragraph in body.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty()) {
         if length(paragraph) <= LONGEST {
-            pieces.push(Piece { separator: "\n\n", text: paragraph.to_owned(), columns: None });
+            pieces.push(("\n\n", paragraph.to_owned()));
             continue;
         }
         let mut separator = "\n\n";
-        let mut columns: Option<String> = None;
-        let lines: Vec<&str> = paragraph.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        for (place, line) in lines.iter().enumerate() {
-            let is_row = line.starts_with('|') && length(line) <= LONGEST;
-            if !is_row {
-                columns = None;
-            }
-            let sentences =
-                if is_row { vec![*line] } else { line.unicode_sentences().map(str::trim).collect() };
-            for sentence in sentences {
+        for line in paragraph.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            for sentence in line.unicode_sentences().map(str::trim) {
                 let characters: Vec<char> = sentence.chars().collect();
                 for part in characters.chunks(LONGEST) {
-                    pieces.push(Piece { separator, text: part.iter().collect(), columns: columns.clone() });
+                    pieces.push((separator, part.iter().collect()));
                     separator = " ";
                 }
             }
             separator = "\n";
-            if is_row && is_rule(line) && place > 0 {
-                columns = lines.get(place - 1).map(|names| format!("{names}\n{line}"));
-            }
         }
     }
     pieces
-}
-
-/// `|---|:--|`: parts the names of a table's columns from its rows.
-fn is_rule(line: &str) -> bool {
-    line.contains('-') && line.chars().all(|character| matches!(character, '|' | '-' | ':' | ' '))
 }
 
 /// The last sentence, when it is short.
@@ -247,28 +222,6 @@ mod tests {
             let last = neighbours[0].content.unicode_sentences().last().unwrap().trim();
             assert!(neighbours[1].content.starts_with(last), "{neighbours:?}");
         }
-    }
-
-    #[test]
-    fn a_table_that_is_cut_names_its_columns_again_and_its_rows_stay_whole() {
-        let row = |number| {
-            format!("| Surat keterangan nomor {number} | Gratis. Dua lembar. | {number} hari kerja |")
-        };
-        let rows: Vec<String> = (10..60).map(row).collect();
-        let columns = "| Layanan | Biaya | Lama |\n|---|---|---|";
-        let found = passages(DocumentKind::Markdown, &format!("# Tarif\n{columns}\n{}", rows.join("\n")));
-        assert!(found.len() > 2);
-        for passage in &found {
-            let rows = passage.content.strip_prefix(columns).map(str::trim).unwrap_or_default();
-            assert!(
-                !rows.is_empty() && rows.lines().all(|row| row.ends_with(" hari kerja |")),
-                "{passage:?}"
-            );
-        }
-        assert_eq!(
-            found.iter().map(|passage| passage.content.matches("nomor").count()).sum::<usize>(),
-            rows.len()
-        );
     }
 
     proptest! {

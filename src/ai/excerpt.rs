@@ -14,6 +14,9 @@ const OF_THE_HEADING: f64 = 0.25;
 /// What words of the wanted kind of answer are worth, such as a price to who asks what it costs.
 const OF_THE_KIND: f64 = 0.6;
 
+/// A later part must answer so much more than the beginning does.
+const WORTH_A_JUMP: f64 = 0.8;
+
 /// The consecutive lines and sentences of a passage, `most_words` at most, that answer most of the question; the beginning
 /// when none is better. Whole when it is short. `heading` is all that stands above the passage.
 pub fn excerpt(passage: &str, heading: &str, question: &Question, most_words: usize) -> String {
@@ -24,7 +27,7 @@ pub fn excerpt(passage: &str, heading: &str, question: &Question, most_words: us
     let units = units(passage);
     let sought = Sought::of(question, heading);
     let told: Vec<BTreeSet<usize>> = units.iter().map(|unit| sought.in_words(unit.text)).collect();
-    let mut best = (f64::MIN, 0..1);
+    let (mut best, mut beginning) = ((f64::MIN, 0..1), (f64::MIN, 0..1));
     for start in 0..units.len() {
         let (mut words, mut covered) = (0, BTreeSet::new());
         for end in start..units.len() {
@@ -39,9 +42,13 @@ pub fn excerpt(passage: &str, heading: &str, question: &Question, most_words: us
             if worth > best.0 {
                 best = (worth, start..end + 1);
             }
+            if start == 0 && worth > beginning.0 {
+                beginning = (worth, 0..end + 1);
+            }
         }
     }
-    joined(&units[best.1], most_words)
+    let chosen = if best.0 >= beginning.0 + WORTH_A_JUMP { best } else { beginning };
+    joined(&units[chosen.1], most_words)
 }
 
 /// A passage as it is read on a phone: rows of tables as lines, without the marks of Markdown.

@@ -1,10 +1,7 @@
 //! A question finds the passages of the office's documents that fit it. Quotes, never writes: what does not reach the
 //! threshold is not an answer, and then the honest answer is that we do not know.
-//!
-//! - [`question`]: what is looked for · [`ranking`]: how well a passage answers
 
 pub mod question;
-mod ranking;
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,25 +11,36 @@ use serde::Deserialize;
 use sqlx::PgPool;
 use tokio::time::timeout;
 
-use self::question::Question;
-use self::ranking::Sought;
 use super::builtin::{self, normalise};
 use super::embedding::fits;
 use super::masking::Masker;
 use super::providers::{EmbedTask, Embedder, ProviderError};
 use crate::dialogue::understanding::Passage;
 use crate::store::StoreError;
-use crate::store::ai::{FoundPassage, embeddings, search as index};
+use crate::store::ai::{self as store, FoundPassage, embeddings};
 
-/// Below this it is not sure enough that a passage answers: chosen on `data/tuning/`, so that nine of ten questions that
-/// nothing answers stay unanswered there.
-pub const THRESHOLD: f64 = 0.68;
+/// Below this a passage has too little of the question in it.
+pub const THRESHOLD: f64 = 0.55;
 /// Passages that answer a question, at most.
 pub const PASSAGES: i64 = 3;
+/// Terms of a question that are searched for; more only cost time.
+const MOST_TERMS: usize = 16;
 
-/// The words of a question worth searching for, normalised, each once, in order.
+/// The words of a question worth searching for, normalised, each once, in order. Reads no more than is understood:
+/// whoever sends a book holds up nobody else.
 pub fn terms(texts: &[String]) -> Vec<String> {
-    Question::of(texts).terms()
+    let mut terms: Vec<String> = Vec::new();
+    let texts = builtin::readable(texts);
+    let sentences = texts.iter().flat_map(|text| normalise::sentences(text));
+    for word in sentences.flat_map(|sentence| sentence.words) {
+        for part in word.norm.split(' ') {
+            let searchable = part.chars().count() >= 2 && !STOP_WORDS.contains(&part);
+            if searchable && !terms.iter().any(|term| term == part) && terms.len() < MOST_TERMS {
+                terms.push(part.to_owned());
+            }
+        }
+    }
+    terms
 }
 
 /// How passages are found.
@@ -97,16 +105,15 @@ impl Retriever {
         kategori: Option<&str>,
         limit: i64,
     ) -> Result<Vec<FoundPassage>, StoreError> {
-        let question = Question::of(texts);
+        let terms = terms(texts);
         if self.method == Method::Text {
-            return self.by_words(&question, kategori, limit).await;
+            return store::search(&self.pool, &terms, kategori, limit).await;
         }
         let deep = limit.max(DEPTH);
-        let by_words = self.by_words(&question, kategori, deep);
-        // A greeting asks for nothing, and nothing is near to it.
-        let by_vectors = async {
-            if question.wanted.is_empty() { Ok(None) } else { self.nearest(texts, kategori, deep).await }
-        };
+        let by_words = store::search(&self.pool, &terms, kategori, deep);
+        // A greeting has no terms, and nothing is near to it.
+        let by_vectors =
+            async { if terms.is_empty() { Ok(None) } else { self.nearest(texts, kategori, deep).await } };
         let (by_words, by_vectors) = tokio::join!(by_words, by_vectors);
         let limit = usize::try_from(limit).unwrap_or(0);
         let mut found = match (by_vectors?, self.method) {
@@ -116,23 +123,6 @@ impl Retriever {
         };
         found.truncate(limit);
         Ok(found)
-    }
-
-    async fn by_words(
-        &self,
-        question: &Question,
-        kategori: Option<&str>,
-        limit: i64,
-    ) -> Result<Vec<FoundPassage>, StoreError> {
-        let (known, total) = index::look_up(&self.pool, &ranking::words_of(question)).await?;
-        let sought = Sought::new(question, known, total);
-        let terms = sought.terms();
-        if terms.iter().all(|term| term.lexemes.is_empty()) {
-            return Ok(Vec::new());
-        }
-        let candidates = index::candidates(&self.pool, &terms, &sought.lexemes(), kategori).await?;
-        let ranked = sought.ranked(candidates).into_iter().map(|candidate| candidate.passage);
-        Ok(ranked.take(usize::try_from(limit).unwrap_or(0)).collect())
     }
 
     /// The passages nearest to the question, scored on the scale of words; none when that cannot be told.
@@ -149,7 +139,7 @@ impl Retriever {
         };
         let Some(embedder) = self.embedders.iter().find(answers) else { return Ok(None) };
         // It leaves for a provider: what is personal stays here.
-        let question = written_out(&Masker::new([]).mask(&builtin::readable(texts).join("\n")));
+        let question = Masker::new([]).mask(&builtin::readable(texts).join("\n"));
         let embedded =
             timeout(EMBED_TIME, embedder.embed(std::slice::from_ref(&question), EmbedTask::Query)).await;
         let vector = match embedded.unwrap_or(Err(ProviderError::TimedOut)) {
@@ -168,28 +158,19 @@ impl Retriever {
     }
 }
 
-/// The question without slang and abbreviations: small models know few of them.
-fn written_out(question: &str) -> String {
-    let sentences = normalise::sentences(question).into_iter();
-    sentences.map(|sentence| sentence.norm.trim().to_owned()).collect::<Vec<_>>().join(". ")
-}
-
 /// Passages that each way of finding contributes to a fusion.
 const DEPTH: i64 = 30;
 /// How much more the first ranks count than the next ones (Cormack, Clarke and Büttcher, 2009).
 const RANK_OFFSET: f64 = 60.0;
-/// What a rank by vectors counts of one by words. Equal parts cost more right first places than vectors of a small model
-/// bring (`multilingual-e5-small` on `data/tuning/`).
-const VECTORS: f64 = 0.4;
 /// A question waits no longer for its vector; its words are enough to answer.
 const EMBED_TIME: Duration = Duration::from_millis(2500);
 
 /// Both lists as one, by reciprocal ranks. A passage's score is the better of its two.
 fn fused(by_words: Vec<FoundPassage>, near: Vec<FoundPassage>) -> Vec<FoundPassage> {
     let mut all: Vec<(f64, FoundPassage)> = Vec::new();
-    for (list, part) in [(by_words, 1.0), (near, VECTORS)] {
+    for list in [by_words, near] {
         for (rank, passage) in (1_u32..).zip(list) {
-            let worth = part / (RANK_OFFSET + f64::from(rank));
+            let worth = 1.0 / (RANK_OFFSET + f64::from(rank));
             match all.iter_mut().find(|(_, known)| known.passage_id == passage.passage_id) {
                 Some((sum, known)) => {
                     *sum += worth;
@@ -217,6 +198,17 @@ pub fn fitting(found: &[FoundPassage]) -> Vec<Passage> {
         .collect()
 }
 
+/// Words that carry no topic, normalised. PostgreSQL's `indonesian` configuration comes without a list.
+#[rustfmt::skip]
+const STOP_WORDS: &[&str] = &[
+    "yang", "di", "ke", "dari", "dan", "atau", "untuk", "dengan", "pada", "adalah", "ini", "itu", "saya", "kami", "kita", "anda", "dia", "mereka", "bapak", "ibu", "kakak", "mas", "mbak", "bang", "admin",
+    "apa", "apakah", "berapa", "bagaimana", "cara", "kapan", "kenapa", "siapa", "mana", "saja", "ya", "dong", "sih", "nih", "deh", "kok", "kah", "lah", "tolong", "mohon", "maaf", "permisi", "halo", "selamat", "pagi", "siang", "sore", "malam",
+    "assalamualaikum", "alaikum", "wr", "wb", "mau", "ingin", "akan", "bisa", "boleh", "harus", "perlu", "tidak", "belum", "sudah", "ada", "jika", "kalau", "supaya", "agar", "karena", "tapi", "juga", "lagi", "sekali", "sangat",
+    "tanya", "info", "tahu", "kasih", "terima", "ok", "baik", "oh", "eh", "omong", "sekalian", "dulu", "nanti", "tentang", "soal", "mengenai", "terkait", "seperti", "sama", "dalam", "oleh", "buat", "membuat", "urus", "mengurus",
+    "cari", "minta", "gara", "kira", "tuh", "mulai", "punya", "orang", "semua", "para", "hal", "begitu", "banyak", "lain", "jadi", "yaitu", "secara", "lewat", "pakai", "dapat", "pun", "kan", "aja", "biasa", "sebagai", "tersebut", "warga",
+    "the", "is", "are", "my", "to", "an", "of", "for", "in", "on", "at", "and", "what", "how", "when", "where", "do", "can", "please", "want", "need", "it", "there", "does", "get", "have",
+];
+
 #[cfg(test)]
 mod tests {
     use uuid::Uuid;
@@ -241,5 +233,17 @@ mod tests {
             .map(|passage| (passage.passage_id.as_u128(), passage.score))
             .collect();
         assert_eq!(found, [(2, 0.8), (1, 0.9), (3, 0.7)]);
+    }
+
+    #[test]
+    fn questions_become_terms() {
+        for (question, expected) in [
+            ("Gmn cara bikin KTP yg ilang ya min?", vec!["ktp", "hilang"]),
+            ("jam buka kantornya", vec!["jam", "buka", "kantor"]),
+            ("apa itu?", vec![]),
+            ("ktp KTP k.t.p", vec!["ktp"]),
+        ] {
+            assert_eq!(terms(&[question.to_owned()]), expected, "{question}");
+        }
     }
 }

@@ -90,8 +90,11 @@ pub enum Language {
     En,
 }
 
-/// Words of a quoted passage that fit a reply, also a first one, beside who is speaking and the source.
-pub const QUOTE_WORDS: usize = 33;
+/// Words of a quoted passage that fit a reply beside the source.
+pub const QUOTE_WORDS: usize = 40;
+
+/// The same of a first reply, which also says who is speaking.
+pub const FIRST_QUOTE_WORDS: usize = 33;
 
 /// A passage of the office's own documents that answers a question.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]

@@ -12,6 +12,7 @@ use sqlx::{PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
 use super::StoreError;
+pub use search::search;
 
 /// What became of a source that was handed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +62,7 @@ pub struct FoundPassage {
     pub heading: String,
     pub content: String,
     pub page: Option<i32>,
-    /// How likely it is that it answers, 0 to 1; of a search by vectors how near it is.
+    /// How much of the question it covers, rare words counting more; 0 to 1.
     pub score: f64,
 }
 

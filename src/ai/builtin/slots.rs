@@ -33,8 +33,12 @@ pub fn place(tagger: &Tagger, text: &str) -> Where {
     let words = words(text);
     // A street or an estate that the tagger missed is better than none.
     let alone = || ruled.iter().rfind(|place| place.stands_alone).map(|place| place.span.clone());
-    let tagged =
-        tagger.place(text, &words, &ruled).or_else(alone).map(|span| places::quoted_whole(text, span));
+    // "Eh bukan, Jl. Mawar" takes back whatever stood before.
+    let corrected = ruled.iter().rfind(|place| place.corrects).map(|place| place.span.clone());
+    let tagged = corrected
+        .or_else(|| tagger.place(text, &words, &ruled))
+        .or_else(alone)
+        .map(|span| places::quoted_whole(text, span));
     let rt_rw = places::rt_rw(text);
     let mut spans: Vec<Range<usize>> = tagged.iter().cloned().collect();
     let beside = |place: &&Place| {

@@ -1,7 +1,7 @@
 //! The voice is kept in everything that can be said.
 
 use super::*;
-use crate::dialogue::understanding::{AskedSlot, QUOTE_WORDS};
+use crate::dialogue::understanding::{AskedSlot, FIRST_QUOTE_WORDS};
 
 const HOURS: &str = "Senin–Kamis 08.00–12.00 dan 13.00–16.00, Jumat 08.00–11.30 WIB";
 
@@ -102,7 +102,7 @@ fn a_whole_first_reply_fits_sixty_words() {
         format!(
             "{} {}",
             introduction(Language::Id, "Kantor Kelurahan Sukamaju"),
-            quoted(Language::Id, &"kata ".repeat(QUOTE_WORDS), "Jadwal, Tempat dan Biaya Layanan")
+            quoted(Language::Id, &"kata ".repeat(FIRST_QUOTE_WORDS), "Jadwal, Tempat dan Biaya Layanan")
         ),
     ] {
         assert!(text.split_whitespace().count() <= 60, "{}: {text}", text.split_whitespace().count());

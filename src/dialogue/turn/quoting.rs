@@ -2,7 +2,7 @@
 
 use super::Turn;
 use crate::dialogue::phrases;
-use crate::dialogue::understanding::{Passage, QUOTE_WORDS};
+use crate::dialogue::understanding::{FIRST_QUOTE_WORDS, Passage, QUOTE_WORDS};
 
 impl Turn<'_> {
     pub(super) fn answer(&mut self, also_status: bool) {
@@ -14,19 +14,19 @@ impl Turn<'_> {
     }
 
     pub(super) fn quote(&self, passage: &Passage) -> String {
-        phrases::quoted(self.language, &shortened(&passage.text), &passage.source_title)
+        let most = if self.state.introduced { QUOTE_WORDS } else { FIRST_QUOTE_WORDS };
+        phrases::quoted(self.language, &shortened(&passage.text, most), &passage.source_title)
     }
 }
 
 /// The first sentences of a passage that fit; a cut is shown.
-fn shortened(text: &str) -> String {
+fn shortened(text: &str, most: usize) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
-    if words.len() <= QUOTE_WORDS {
+    if words.len() <= most {
         return text.trim().to_owned();
     }
-    let head = &words[..QUOTE_WORDS];
-    let end =
-        head.iter().rposition(|word| word.ends_with(['.', '!', '?'])).filter(|at| *at + 1 >= QUOTE_WORDS / 2);
+    let head = &words[..most];
+    let end = head.iter().rposition(|word| word.ends_with(['.', '!', '?'])).filter(|at| *at + 1 >= most / 2);
     match end {
         Some(at) => head[..=at].join(" "),
         None => format!("{} …", head.join(" ")),

@@ -1,5 +1,4 @@
-//! Full text: what the index knows of words, and which passages have those of a question. How well a passage answers is
-//! judged elsewhere (`ai/retrieval/ranking.rs`).
+//! Full text: which passages have the words of a question, and how much of it they cover.
 //!
 //! What is rare decides. Terms that are in few passages name the candidates through the index; of those that are in very
 //! many, only their meeting with others is looked for, so that no question reads the whole table. How rare a term is, and
@@ -16,208 +15,142 @@ const COMMON: i64 = 1000;
 const COMMON_SHARE: f64 = 0.4;
 /// A common term is looked for beside rarer ones if it weighs at least so much of what the heaviest does.
 const TELLING: f64 = 0.2;
-/// Passages that are read and scored, at most.
-const CANDIDATES: i64 = 60;
+/// What a word is worth that is spelt nearly like the term.
+const NEARLY: f64 = 0.7;
 
-/// A word as the index knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IndexedWord {
-    /// Its stem.
-    pub lexeme: String,
-    /// Passages that have it.
-    pub passages: i64,
-    /// Where no passage has it: the stems of words spelt like it, each with its passages.
-    pub alike: Vec<(String, i64)>,
+/// A term as the index knows it.
+#[derive(Debug)]
+struct Term {
+    /// The `tsquery` of its stem, or of the words that it may have meant; none when there is nothing like it.
+    query: Option<String>,
+    /// Passages that have it, at most.
+    passages: i64,
+    weight: f64,
+    /// 1, or [`NEARLY`].
+    credit: f64,
 }
 
-/// A word of a question: the lexemes that stand for it, each with how many passages have it, the likeliest first.
-#[derive(Clone, Debug)]
-pub struct Term {
-    pub lexemes: Vec<(String, i64)>,
-    /// What having it is worth.
-    pub weight: f64,
-}
-
-/// A passage that may answer, with what it has of the question.
-#[derive(Clone, Debug)]
-pub struct Candidate {
-    pub passage: FoundPassage,
-    /// Its place in the document.
-    pub ordinal: i32,
-    /// Different words that it has.
-    pub length: i32,
-    pub hits: Vec<Hit>,
-}
-
-/// A lexeme in a passage.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hit {
-    pub lexeme: String,
-    /// 1 for the title and 1 for the headings, if it is in them.
-    pub in_head: i32,
-    /// How often it is in the text.
-    pub in_content: i32,
-}
-
-/// What the index knows of `words`, in their order, and how many passages there are. What is spelt alike is looked for
-/// only where `repaired` says so.
+/// The passages that fit `terms` (normalised words without stop words) best, best first.
+///
+/// A passage is a candidate when it has any of the rarer terms, or nearly all of the common ones. A term that no passage
+/// has stands for the words that are spelt like it. The score is the share of the question that a passage covers (each term
+/// weighed by how rare it is; a term that no passage has counts as a rare one, so questions about other matters score
+/// low), with a little for density and for hits in title or heading.
 ///
 /// # Errors
 /// As [`StoreError`].
-pub async fn look_up(pool: &PgPool, words: &[(String, bool)]) -> Result<(Vec<IndexedWord>, i64), StoreError> {
-    let (words, repaired): (Vec<String>, Vec<bool>) = words.iter().cloned().unzip();
-    let rows = sqlx::query!(
-        r#"
-        SELECT coalesce(stem.lexeme, '') AS "lexeme!", coalesce(stored.passages, 0)::bigint AS "passages!",
-               alike.lexemes AS alike, alike.passages AS alike_passages,
-               coalesce((SELECT passages FROM gc_ai.lexemes WHERE lexeme = ''), 0)::bigint AS "total!"
-        FROM unnest($1::text[], $2::bool[]) WITH ORDINALITY AS asked (word, repaired, place)
-             LEFT JOIN LATERAL (
-                 SELECT (tsvector_to_array(to_tsvector('indonesian'::regconfig, asked.word)))[1] AS lexeme
-             ) AS stem ON true
-             LEFT JOIN gc_ai.lexemes AS stored ON stored.lexeme = stem.lexeme AND stem.lexeme <> ''
-             LEFT JOIN LATERAL (
-                 SELECT array_agg(near.lexeme ORDER BY near.lexeme) AS lexemes,
-                        array_agg(near.passages::bigint ORDER BY near.lexeme) AS passages
-                 FROM gc_ai.lexemes AS near
-                 WHERE near.lexeme = ANY (tsvector_to_array(to_tsvector('indonesian'::regconfig, (
-                     SELECT string_agg(word, ' ')
-                     FROM (
-                         SELECT word FROM gc_ai.words
-                         WHERE length(asked.word) >= 5 AND asked.word <% word
-                         ORDER BY similarity(asked.word, word) DESC, word LIMIT 4
-                     ) AS nearest
-                 ))))
-             ) AS alike ON asked.repaired AND stored.passages IS NULL
-        ORDER BY place
-        "#,
-        &words,
-        &repaired,
-    )
-    .fetch_all(pool)
-    .await?;
-    let total = rows.first().map_or(0, |row| row.total);
-    let words = rows.into_iter().map(|row| {
-        let alike = row.alike.unwrap_or_default().into_iter().zip(row.alike_passages.unwrap_or_default());
-        IndexedWord { lexeme: row.lexeme, passages: row.passages, alike: alike.collect() }
-    });
-    Ok((words.collect(), total))
-}
-
-/// The passages that have most of what `terms` weigh, with what each has of `lexemes`; in no order.
-///
-/// A passage is a candidate when it has any of the rarer terms, or nearly all of the common ones.
-///
-/// # Errors
-/// As [`StoreError`].
-pub async fn candidates(
+pub async fn search(
     pool: &PgPool,
-    terms: &[Term],
-    lexemes: &[String],
+    terms: &[String],
     kategori: Option<&str>,
-) -> Result<Vec<Candidate>, StoreError> {
-    let probes = Probes::of(&halved(terms));
-    let rows = sqlx::query!(
+    limit: i64,
+) -> Result<Vec<FoundPassage>, StoreError> {
+    let terms = look_up(pool, terms).await?;
+    let Some(wanted) = any_of(terms.iter().filter_map(|term| term.query.as_deref())) else {
+        return Ok(Vec::new());
+    };
+    let probes = Probes::of(&terms);
+    let queries: Vec<Option<String>> = terms.iter().map(|term| term.query.clone()).collect();
+    Ok(sqlx::query_as!(
+        FoundPassage,
         r#"
-        WITH by_rare AS (
+        WITH asked AS MATERIALIZED (
+            SELECT query::tsquery AS query, weight, credit
+            FROM unnest($1::text[], $2::float8[], $3::float8[]) AS term (query, weight, credit)
+        ), wanted AS MATERIALIZED (
+            SELECT $4::text::tsquery AS query
+        ), by_rare AS (
             SELECT hit.passage_id
-            FROM unnest($1::text[], $2::float8[]) AS probe (query, worth),
+            FROM unnest($5::text[], $6::float8[]) AS probe (query, worth),
                  LATERAL (
                      SELECT passage_id FROM gc_ai.knowledge_vectors
-                     WHERE tsv @@ probe.query::tsquery AND ($4::text IS NULL OR kategori = $4)
+                     WHERE tsv @@ probe.query::tsquery AND ($8::text IS NULL OR kategori = $8)
                  ) AS hit
-            GROUP BY hit.passage_id ORDER BY sum(probe.worth) DESC, hit.passage_id LIMIT $6
+            GROUP BY hit.passage_id ORDER BY sum(probe.worth) DESC, hit.passage_id LIMIT 60
         ), by_common AS (
             SELECT hit.passage_id
-            FROM unnest($3::text[]) AS probe (query),
+            FROM unnest($7::text[]) AS probe (query),
                  LATERAL (
                      SELECT passage_id FROM gc_ai.knowledge_vectors
-                     WHERE tsv @@ probe.query::tsquery AND ($4::text IS NULL OR kategori = $4)
-                     LIMIT $6
+                     WHERE tsv @@ probe.query::tsquery AND ($8::text IS NULL OR kategori = $8)
+                     LIMIT 60
                  ) AS hit
         ), candidates AS (
             SELECT passage_id FROM by_rare UNION SELECT passage_id FROM by_common
+        ), read AS MATERIALIZED (
+            SELECT passage.*, ts_filter(passage.tsv, '{a,b}') AS head
+            FROM candidates JOIN gc_ai.knowledge_vectors AS passage USING (passage_id)
         )
-        SELECT passage_id AS "passage_id!", source_id, source_title, heading, content, page, ordinal,
-               length(tsv) AS "length!",
-               hits.lexemes AS "lexemes!", hits.in_head AS "in_head!", hits.in_content AS "in_content!"
-        FROM candidates JOIN gc_ai.knowledge_vectors AS passage USING (passage_id),
+        SELECT passage_id AS "passage_id!", source_id AS "source_id!", source_title AS "source_title!",
+               heading AS "heading!", content AS "content!", page,
+               (0.85 * coverage.share + 0.10 * coverage.in_head
+                + 0.05 * ts_rank_cd(tsv, wanted.query, 32))::float8 AS "score!"
+        FROM read, wanted,
              LATERAL (
-                 SELECT coalesce(array_agg(lexeme), '{}') AS lexemes,
-                        coalesce(array_agg(('A' = ANY (weights))::integer + ('B' = ANY (weights))::integer), '{}') AS in_head,
-                        coalesce(array_agg(coalesce(cardinality(array_positions(weights, 'D')), 0)), '{}') AS in_content
-                 FROM unnest(passage.tsv)
-                 WHERE lexeme = ANY ($5)
-             ) AS hits
+                 SELECT sum(CASE WHEN tsv @@ query THEN weight * credit ELSE 0.0 END) / sum(weight) AS share,
+                        sum(CASE WHEN head @@ query THEN weight * credit ELSE 0.0 END) / sum(weight) AS in_head
+                 FROM asked
+             ) AS coverage
+        ORDER BY 7 DESC, source_title, ordinal
+        LIMIT $9
         "#,
+        &queries as &[Option<String>],
+        &terms.iter().map(|term| term.weight).collect::<Vec<_>>(),
+        &terms.iter().map(|term| term.credit).collect::<Vec<_>>(),
+        wanted,
         &probes.rare,
         &probes.worth,
         &probes.common,
         kategori,
-        lexemes,
-        CANDIDATES,
+        limit,
+    )
+    .fetch_all(pool)
+    .await?)
+}
+
+async fn look_up(pool: &PgPool, terms: &[String]) -> Result<Vec<Term>, StoreError> {
+    let rows = sqlx::query!(
+        r#"
+        SELECT asked_query::text AS "query!", known.passages AS "having_it!", alike.query AS alike,
+               alike.passages AS alike_passages,
+               coalesce((SELECT passages FROM gc_ai.lexemes WHERE lexeme = ''), 0) AS "total!"
+        FROM unnest($1::text[]) WITH ORDINALITY AS asked (term, place),
+             websearch_to_tsquery('indonesian'::regconfig, term) AS asked_query,
+             LATERAL (
+                 SELECT coalesce(min(coalesce(stored.passages, 0)), 0)::bigint AS passages
+                 FROM unnest(tsvector_to_array(to_tsvector('indonesian'::regconfig, term))) AS stem
+                      LEFT JOIN gc_ai.lexemes AS stored ON stored.lexeme = stem
+             ) AS known
+             LEFT JOIN LATERAL (
+                 SELECT string_agg('(' || plainto_tsquery('indonesian'::regconfig, word)::text || ')', ' | ') AS query,
+                        sum(passages)::bigint AS passages
+                 FROM (
+                     SELECT word, passages FROM gc_ai.words
+                     WHERE known.passages = 0 AND length(term) >= 5 AND term <% word
+                     ORDER BY similarity(term, word) DESC, word LIMIT 8
+                 ) AS nearest
+                 WHERE numnode(plainto_tsquery('indonesian'::regconfig, word)) > 0
+             ) AS alike ON true
+        WHERE numnode(asked_query) > 0
+        ORDER BY place
+        "#,
+        terms,
     )
     .fetch_all(pool)
     .await?;
     Ok(rows
         .into_iter()
-        .map(|row| Candidate {
-            passage: FoundPassage {
-                passage_id: row.passage_id,
-                source_id: row.source_id,
-                source_title: row.source_title,
-                heading: row.heading,
-                content: row.content,
-                page: row.page,
-                score: 0.0,
-            },
-            ordinal: row.ordinal,
-            length: row.length,
-            hits: (row.lexemes.into_iter().zip(row.in_head).zip(row.in_content))
-                .map(|((lexeme, in_head), in_content)| Hit { lexeme, in_head, in_content })
-                .collect(),
+        .map(|row| {
+            let (total, having_it) = (f64::from(row.total), row.having_it);
+            let weight =
+                (1.0 + total / (1.0 + f64::from(u32::try_from(having_it.max(1)).unwrap_or(u32::MAX)))).ln();
+            if having_it > 0 {
+                Term { query: Some(row.query), passages: having_it, weight, credit: 1.0 }
+            } else {
+                Term { query: row.alike, passages: row.alike_passages.unwrap_or(0), weight, credit: NEARLY }
+            }
         })
         .collect())
-}
-
-/// What a term is looked for with.
-#[derive(Clone, Debug)]
-struct Half {
-    query: String,
-    /// Passages that have it, at most.
-    passages: i64,
-    weight: f64,
-}
-
-/// Each term as those of its lexemes that few passages have, the likeliest first, and those that would be too many.
-fn halved(terms: &[Term]) -> Vec<Half> {
-    let mut halves = Vec::with_capacity(terms.len());
-    for term in terms {
-        let mut rare: Vec<&(String, i64)> = Vec::new();
-        let mut common: Vec<&(String, i64)> = Vec::new();
-        let mut reach = 0;
-        for lexeme in &term.lexemes {
-            if reach + lexeme.1 <= COMMON {
-                reach += lexeme.1;
-                rare.push(lexeme);
-            } else {
-                common.push(lexeme);
-            }
-        }
-        let most = common.iter().map(|(_, passages)| *passages).max().unwrap_or(0).max(COMMON + 1);
-        for (lexemes, passages) in [(rare, reach), (common, most)] {
-            let queries: Vec<String> = lexemes.iter().map(|(lexeme, _)| quoted(lexeme)).collect();
-            if let Some(query) = any_of(queries.iter().map(String::as_str)) {
-                halves.push(Half { query, passages, weight: term.weight });
-            }
-        }
-    }
-    halves
-}
-
-/// A lexeme as a `tsquery` of its own.
-fn quoted(lexeme: &str) -> String {
-    format!("'{}'", lexeme.replace('\\', "\\\\").replace('\'', "''"))
 }
 
 /// What is asked of the index.
@@ -232,22 +165,22 @@ struct Probes {
 }
 
 impl Probes {
-    fn of(terms: &[Half]) -> Self {
+    fn of(terms: &[Term]) -> Self {
         let mut probes = Probes::default();
-        let searchable = || terms.iter().map(|term| (term, term.query.as_str()));
+        let searchable = || terms.iter().filter_map(|term| Some((term, term.query.as_deref()?)));
         let rare: Vec<_> = searchable().filter(|(term, _)| term.passages <= COMMON).collect();
         let common: Vec<_> = searchable().filter(|(term, _)| term.passages > COMMON).collect();
         let any_rare = any_of(rare.iter().map(|(_, query)| *query));
         for (term, query) in &rare {
             probes.rare.push((*query).to_owned());
-            probes.worth.push(term.weight);
+            probes.worth.push(term.weight * term.credit);
         }
         // What is nearly everywhere tells candidates apart no more than chance does, and is long to read.
         let telling = TELLING * terms.iter().map(|term| term.weight).fold(0.0, f64::max);
         for (term, query) in common.iter().filter(|(term, _)| term.weight >= telling) {
             if let Some(any_rare) = &any_rare {
                 probes.rare.push(format!("({query}) & ({any_rare})"));
-                probes.worth.push(term.weight);
+                probes.worth.push(term.weight * term.credit);
             }
         }
         let whole: f64 = terms.iter().map(|term| term.weight).sum();
@@ -277,8 +210,8 @@ fn any_of<'q>(queries: impl Iterator<Item = &'q str>) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn term(query: &str, passages: i64, weight: f64) -> Half {
-        Half { query: query.to_owned(), passages, weight }
+    fn term(query: &str, passages: i64, weight: f64) -> Term {
+        Term { query: Some(query.to_owned()), passages, weight, credit: 1.0 }
     }
 
     #[test]
@@ -293,16 +226,5 @@ mod tests {
 
         let probes = Probes::of(&[term("'ktp'", 300, 4.0), term("'kantor'", 19_000, 0.7)]);
         assert_eq!(probes.rare, ["'ktp'"]);
-    }
-    #[test]
-    fn what_stands_for_a_word_is_looked_for_as_far_as_it_is_rare() {
-        let lexemes = [("urus", 400), ("mohon", 700), ("terbit", 300)];
-        let lexemes = lexemes.map(|(lexeme, passages)| (lexeme.to_owned(), passages)).to_vec();
-        let halves: Vec<_> = halved(&[Term { lexemes, weight: 2.0 }])
-            .into_iter()
-            .map(|half| (half.query, half.passages > COMMON))
-            .collect();
-        assert_eq!(halves, [("('urus') | ('terbit')".to_owned(), false), ("('mohon')".to_owned(), true)]);
-        assert_eq!(quoted("it's \\"), r"'it''s \\'");
     }
 }
