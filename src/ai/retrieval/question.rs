@@ -1,6 +1,7 @@
 //! A question as its answer is looked for in a passage (`ai/excerpt.rs`): what was written, what an office would write for
-//! it, and what kind of answer is wanted. The search does not know it yet. The words are data (`data/builtin/`): `search.tsv` from everyday to official, `subjects.txt` of what names a
-//! matter, `stopwords.txt` of what names none. Pure; knows nothing of what there is to find.
+//! it, and what kind of answer is wanted. The search does not know it yet. The words are data (`data/builtin/`):
+//! `search.tsv` from everyday to official, `subjects.txt` of what names a matter, `stopwords.txt` of what names none. Pure;
+//! knows nothing of what there is to find.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
